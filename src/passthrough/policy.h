@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy.h - a policy file, read and resolved
+ *
+ * The language is described in weir-policy(5). policy_load() reads a file and
+ * all it inherits; what it returns is complete: every key has its value or
+ * its default. A rule of [syscalls] is kept with the line that wrote it, in
+ * the order in which lines override each other; lanes.c turns the rules into
+ * the lane table.
+ */
+#ifndef WEIR_PASSTHROUGH_POLICY_H
+#define WEIR_PASSTHROUGH_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define POLICY_MAX_FILE (1024 * 1024)	/* bytes in one policy file */
+#define POLICY_MAX_INHERIT 8		/* depth of inherit = */
+#define POLICY_MAX_TESTS 6		/* tests joined by "and" in one rule */
+#define POLICY_MAX_SET 16		/* values in one "in (...)" */
+#define POLICY_MAX_EXTENTS 32		/* lines of an id map */
+#define POLICY_MAX_ENV 64		/* env.NAME keys */
+
+/* One error of a policy: "FILE:LINE: what is wrong; what to write instead". */
+struct policy_error {
+	char text[512];
+};
+
+/* Where a value was written. file is owned by the policy; "--set" for the
+ * command line, "(built in)" for a default, then with line 0. */
+struct policy_pos {
+	const char *file;
+	int line;
+};
+
+enum lane {
+	LANE_PASS,	/* runs on the host */
+	LANE_FIX,	/* runs on the host, translated (today: trapped) */
+	LANE_TRAP,	/* the guest kernel does it */
+	LANE_DENY,	/* fails in the filter with an errno */
+	LANE_KILL,	/* ends the guest task */
+	LANE_WATCH,	/* stops, is counted, goes on */
+	NUM_LANES,
+};
+extern const char *const lane_str[NUM_LANES];
+
+enum test_op {
+	TEST_EQ,	/* argN == VALUE */
+	TEST_NE,
+	TEST_LT,	/* unsigned comparisons, as seccomp's */
+	TEST_LE,
+	TEST_GT,
+	TEST_GE,
+	TEST_MASKED_EQ,	/* argN &MASK== VALUE */
+	TEST_IN,	/* argN in (a b c) */
+};
+
+struct policy_test {
+	uint8_t arg;		/* 0..5 */
+	uint8_t width;		/* bits of the argument that the host looks at: 16, 32 or 64 */
+	enum test_op op;
+	uint64_t mask;		/* TEST_MASKED_EQ */
+	uint64_t value[POLICY_MAX_SET];
+	unsigned nvalues;	/* 1 but for TEST_IN */
+};
+
+/* One line of [syscalls] for one system call (a group makes one per member). */
+struct policy_rule {
+	int nr;			/* x86-64 number */
+	enum lane lane;
+	int err;		/* LANE_DENY: positive errno */
+	struct policy_test test[POLICY_MAX_TESTS];
+	unsigned ntests;	/* 0: unconditional */
+	struct policy_pos pos;
+	const char *text;	/* the line as written, for explain; owned by the policy */
+};
+
+enum policy_ns {
+	POLICY_NS_USER, POLICY_NS_PID, POLICY_NS_MNT, POLICY_NS_UTS,
+	POLICY_NS_IPC, POLICY_NS_NET, POLICY_NS_TIME, POLICY_NS_CGROUP,
+	POLICY_NUM_NS,
+};
+extern const char *const policy_ns_str[POLICY_NUM_NS];	/* "user", "pid", ... */
+
+enum policy_ns_mode { NS_MODE_NEW, NS_MODE_HOST, NS_MODE_JOIN };
+
+struct policy_namespace {
+	enum policy_ns_mode mode;
+	char *path;		/* NS_MODE_JOIN */
+	struct policy_pos pos;
+};
+
+enum policy_writable {
+	WRITABLE_AUTO,		/* yes for a directory, overlay for the host's root */
+	WRITABLE_NO,
+	WRITABLE_OVERLAY,
+	WRITABLE_YES,
+};
+
+enum id_mode { IDS_AUTO, IDS_SINGLE, IDS_RANGE };
+
+struct policy_extent {
+	uint32_t guest, host, count;
+};
+
+struct policy_ids {
+	enum id_mode mode;
+	struct policy_extent extent[POLICY_MAX_EXTENTS];	/* IDS_RANGE */
+	unsigned nextents;
+	struct policy_pos pos;
+};
+
+enum console_kind { CONSOLE_AUTO, CONSOLE_FD, CONSOLE_PTY, CONSOLE_NULL };
+
+struct policy {
+	char *name;
+	char *description;
+
+	/* [guest] */
+	char *init;			/* default /sbin/init */
+	char *hostname;			/* NULL: the guest's name */
+	unsigned vcpus;			/* 0: as many as the host */
+	uint64_t memory;		/* bytes; 0: no limit */
+	enum policy_writable writable;
+	char *kernel_release;		/* NULL: the host's */
+	char *cwd;			/* NULL: see weir(1) */
+	char *env[POLICY_MAX_ENV + 1];	/* "NAME=VALUE", NULL-terminated */
+	struct policy_pos vcpus_pos, memory_pos, kernel_release_pos, writable_pos;
+
+	struct policy_namespace ns[POLICY_NUM_NS];
+	struct policy_ids uid, gid;
+	uint64_t caps;			/* capabilities(7) that guest root keeps, a bit each */
+	bool no_new_privs;		/* [caps] no_new_privs = yes */
+
+	/* [time]: what a time namespace can do alone */
+	int64_t monotonic_offset_ns, boottime_offset_ns;
+
+	enum console_kind console;	/* [console] con0 */
+
+	/* [syscalls] */
+	enum lane default_lane;		/* LANE_DENY or LANE_KILL */
+	int default_err;
+	struct policy_pos default_pos;
+	struct policy_rule *rule;	/* oldest first; a later one overrides */
+	size_t nrules;
+
+	/* private to policy.c: every string and file name that pos and text point to */
+	struct policy_strings *strings;
+};
+
+/**
+ * policy_load() - Read a policy and all it inherits
+ * @name:   a path (has a '/'), or the name of a policy, looked for as
+ *          NAME.policy in $XDG_CONFIG_HOME/weir, /etc/weir, the installed
+ *          and, last, the embedded policies
+ * @set:    "SECTION.KEY=VALUE" strings of --set, applied last; may be NULL
+ * @nset:   how many
+ * @ret:    the policy, to be freed by policy_free()
+ * @err:    filled when the return value is not 0
+ *
+ * Return: 0, or a negative errno with one line of explanation in @err.
+ */
+int policy_load(const char *name, char *const *set, size_t nset, struct policy **ret,
+		struct policy_error *err);
+void policy_free(struct policy *p);
+
+/* Write the resolved policy as a policy file, every key and rule, to @f. */
+struct _IO_FILE;
+void policy_show(const struct policy *p, struct _IO_FILE *f);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy_impl.h - inside of the policy loader
+ *
+ * policy.c      finds files, follows inherit, puts the whole together
+ * policy_text.c one text -> entries: SECTION, KEY, VALUE, line
+ * policy_keys.c an entry of any section but [syscalls] -> struct policy
+ * policy_caps.c those of [caps]
+ * policy_check.c no key twice
+ * policy_rule.c an entry of [syscalls] -> rules
+ * policy_value.c numbers, sizes, durations, constants, errno names, near words
+ */
+#ifndef WEIR_PASSTHROUGH_POLICY_IMPL_H
+#define WEIR_PASSTHROUGH_POLICY_IMPL_H
+
+#include "passthrough/groups.h"
+#include "passthrough/policy.h"
+
+#define POLICY_MAX_RULES 64	/* rules with tests for one key in one file */
+
+/* One "KEY = VALUE" of a file or of --set. */
+struct policy_entry {
+	const char *section, *key, *value;
+	struct policy_pos pos;
+};
+
+struct policy_entries {
+	struct policy_entry *entry;
+	size_t n, room;
+};
+
+/* A policy while it is read. */
+struct loader {
+	struct policy *p;
+	struct policy_error *err;
+	size_t rule_room;
+	struct policy_pos monotonic_pos, boottime_pos;
+	unsigned depth;
+	struct {
+		const char *file;
+		uint64_t dev, ino;
+	} open[POLICY_MAX_INHERIT + 1];
+};
+
+/* Say what is wrong at a place; always returns -EINVAL. */
+int policy_fail(struct policy_error *err, const struct policy_pos *pos, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* "FILE:LINE", or what there is instead of a line: "--set", "(built in)". */
+const char *policy_pos_text(const struct policy_pos *pos, char *buf, size_t size);
+#define POS_TEXT(pos) policy_pos_text((pos), (char[300]){ 0 }, 300)
+
+/* "no memory"; always returns -ENOMEM. */
+int policy_no_memory(struct policy_error *err);
+
+/* A string that lives as long as the policy; NULL without memory. */
+char *policy_strdup(struct policy *p, const char *s);
+char *policy_strndup(struct policy *p, const char *s, size_t len);
+
+/**
+ * policy_text_parse() - Split the text of a file into entries
+ * @file: its name, owned by the policy
+ *
+ * Refuses whatever inih would take in another sense than it is written in.
+ */
+int policy_text_parse(struct loader *ld, const char *file, const char *text, size_t len,
+		      struct policy_entries *ret);
+
+#define POLICY_SECTIONS "[policy] [guest] [namespaces] [ids] [caps] [time] [syscalls] [console]"
+
+/* Is @name a section that this version has? */
+int policy_section_check(struct loader *ld, const struct policy_pos *pos, const char *name);
+
+/* Refuse keys that are set twice in one file; reorders the entries. */
+int policy_entries_check(struct loader *ld, struct policy_entries *all);
+
+/* Use one entry; either section. */
+int policy_key_apply(struct loader *ld, const struct policy_entry *e);
+int policy_rule_apply(struct loader *ld, const struct policy_entry *e);
+
+/* keep and drop of [caps]. */
+int policy_set_keep(struct loader *ld, const struct policy_entry *e);
+int policy_set_drop(struct loader *ld, const struct policy_entry *e);
+
+/* Read the right side of a rule for one call, without adding it. @r->nr is set. */
+int policy_rule_parse(struct loader *ld, const struct policy_entry *e, struct policy_rule *r);
+
+/* Add a rule to the policy. */
+int policy_rule_add(struct loader *ld, const struct policy_rule *r);
+
+/* Values. All return 0 or -EINVAL, without a message. */
+int policy_parse_u64(const char *s, uint64_t *ret);
+int policy_parse_size(const char *s, uint64_t *ret);
+int policy_parse_duration(const char *s, int64_t *ret_ns);
+int policy_parse_errno(const char *s, int *ret);
+int policy_constant(const char *name, uint64_t *ret);
+const char *policy_errno_name(int err);	/* NULL if it has none */
+
+/* The nearest of many words: offer each, then ask. */
+struct near_word {
+	const char *word;
+	char best[40];
+	unsigned distance;
+};
+void near_init(struct near_word *n, const char *word);
+void near_offer(struct near_word *n, const char *candidate);
+/* "; did you mean X" or "" */
+const char *near_hint(struct near_word *n, char *buf, size_t size);
+void near_offer_constants(struct near_word *n);
+void near_offer_errnos(struct near_word *n);
+
+#endif
