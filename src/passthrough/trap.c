@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trap.c - the trap door: where stopped calls are answered
+ *
+ * Notifications are made with WAIT_KILLABLE_RECV: from RECV on only a fatal
+ * signal takes the caller away, so no call is done twice. A caller that dies
+ * makes the reply fail with ENOENT, and that is all.
+ *
+ * Threads. A receiver is a thread that is in RECV, or answers and will soon be
+ * back there. d->receivers counts them, d->wanted says how many there shall be:
+ * one, or up to one for each CPU while callers queue up. A thread whose call is
+ * slow stops being a receiver, and another takes its place; when it is done it
+ * becomes one again if one is wanted, else it is parked for the next time.
+ */
+#include "passthrough/trap.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/log.h"
+#include "kernel/util.h"
+#include "passthrough/hostcall.h"
+
+#define DOOR_MAX_THREADS 256
+#define DOOR_MAX_PARKED 2
+#define DOOR_STACK (128 * 1024)
+#define DOOR_STOP_SIGNAL SIGUSR1	/* interrupts RECV of a thread that shall end */
+
+/* Linux 6.6; not in Debian 12's headers. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+#define WATCHDOG_TICK_NS 5000000	/* while calls come in */
+#define WATCHDOG_QUIET 40		/* ticks without a call until it sleeps */
+#define WATCHDOG_QUEUE 3		/* ticks with callers queued until one more thread */
+#define WATCHDOG_BOOST 20		/* ticks that an added thread stays */
+
+struct door {
+	struct door_config cfg;
+	bool sync_wakeup;
+	_Atomic bool stopping;
+	_Atomic uint64_t serial;	/* calls received */
+	_Atomic int receivers, wanted;
+
+	pthread_mutex_t lock;	/* the fields below */
+	pthread_cond_t ended;	/* nthreads fell */
+	pthread_cond_t unpark;
+	unsigned nthreads, nparked;
+	pthread_t thread[DOOR_MAX_THREADS];
+
+	/* the watchdog's */
+	struct door *next;
+	uint64_t last_serial;
+	unsigned queued, boosted;
+};
+
+static int listener_ioctl(const struct door *d, unsigned long request, void *arg)
+{
+	return host_result(ioctl(d->cfg.listener, request, arg));
+}
+
+bool call_valid(const struct call *c)
+{
+	uint64_t id = c->id;
+
+	return listener_ioctl(c->door, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+/* Return: 0, or the negative errno that the host answered with. -ENOENT: the
+ * caller is gone. */
+static int send_fd(const struct call *c)
+{
+	struct seccomp_notif_addfd add = {
+		.id = c->id,
+		.flags = SECCOMP_ADDFD_FLAG_SEND,
+		.srcfd = c->fd,
+		.newfd_flags = c->fd_cloexec ? O_CLOEXEC : 0,
+	};
+	int ret = listener_ioctl(c->door, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+
+	close(c->fd);
+	return ret < 0 ? ret : 0;
+}
+
+static int send_value(const struct call *c, long value)
+{
+	struct seccomp_notif_resp resp = { .id = c->id };
+
+	if (c->reply == REPLY_CONTINUE)
+		resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	else if (value < 0)
+		resp.error = value;
+	else
+		resp.val = value;
+	return listener_ioctl(c->door, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+}
+
+static void answer(struct call *c, long value)
+{
+	int ret;
+
+	if (c->reply != REPLY_FD) {
+		send_value(c, value);
+		return;
+	}
+	ret = send_fd(c);
+	if (ret == 0 || ret == -ENOENT)
+		return;
+	/* The task's table is full, or its limit: the call fails with that. */
+	c->reply = REPLY_VALUE;
+	send_value(c, ret);
+}
+
+/* Return: has the thread given up its place as a receiver? */
+static bool serve(struct door *d, const struct seccomp_notif *n)
+{
+	struct call c = {
+		.door = d,
+		.id = n->id,
+		.tid = n->pid,
+		.nr = n->data.nr,
+	};
+	uint64_t start = host_now();
+	long value = 0;
+
+	memcpy(c.arg, n->data.args, sizeof(c.arg));
+	c.rule = lanes_lookup(d->cfg.lanes, n->data.arch, c.nr, c.arg);
+	/* pid 0: a task outside our pid namespace, which no guest task is. */
+	if (c.tid == 0)
+		value = -ENOSYS;
+	else if (c.rule->lane == LANE_WATCH)
+		call_continue(&c, "watch is for study: the policy passes the call");
+	else
+		value = d->cfg.handler(d->cfg.ctx, &c);
+	answer(&c, value);
+	trap_count(&d->cfg.counter[c.rule->id], host_now() - start,
+		   c.reply == REPLY_VALUE && value < 0);
+	return c.slow;
+}
+
+/* ---- threads ----------------------------------------------------------- */
+
+static void *door_thread(void *arg);
+
+/* d->lock held */
+static int start_thread(struct door *d)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int ret;
+
+	if (d->nthreads == DOOR_MAX_THREADS)
+		return -EAGAIN;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, DOOR_STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	sigdelset(&all, DOOR_STOP_SIGNAL);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = pthread_create(&d->thread[d->nthreads], &attr, door_thread, d);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (ret)
+		return -ret;
+	d->nthreads++;
+	return 0;
+}
+
+/* Become a receiver if one is wanted. */
+static bool claim(struct door *d)
+{
+	int n = atomic_load(&d->receivers);
+
+	while (n < atomic_load(&d->wanted))
+		if (atomic_compare_exchange_weak(&d->receivers, &n, n + 1))
+			return true;
+	return false;
+}
+
+/* A receiver is missing: wake a parked thread or start one. */
+static void fill_place(struct door *d)
+{
+	pthread_mutex_lock(&d->lock);
+	if (atomic_load(&d->stopping) || atomic_load(&d->receivers) >= atomic_load(&d->wanted))
+		;
+	else if (d->nparked)
+		pthread_cond_signal(&d->unpark);
+	else
+		start_thread(d); /* without a place the next caller waits its turn */
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* The calling thread leaves the door; lock held, and released. */
+static void leave(struct door *d)
+{
+	for (unsigned i = 0; i < d->nthreads; i++) {
+		if (pthread_equal(d->thread[i], pthread_self())) {
+			d->thread[i] = d->thread[--d->nthreads];
+			break;
+		}
+	}
+	pthread_cond_signal(&d->ended);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* Not a receiver: wait to be one. Return: false if the thread shall end. */
+static bool park(struct door *d)
+{
+	bool ok = true;
+
+	pthread_mutex_lock(&d->lock);
+	while (!atomic_load(&d->stopping)) {
+		if (claim(d)) {
+			pthread_mutex_unlock(&d->lock);
+			return true;
+		}
+		if (d->nparked >= DOOR_MAX_PARKED && ok)
+			break;
+		if (ok)
+			d->nparked++;
+		ok = false;
+		pthread_cond_wait(&d->unpark, &d->lock);
+	}
+	if (!ok)
+		d->nparked--;
+	leave(d);
+	return false;
+}
+
+void call_slow(struct call *c)
+{
+	if (c->slow)
+		return;
+	c->slow = true;
+	atomic_fetch_sub(&c->door->receivers, 1);
+	fill_place(c->door);
+}
+
+/* Return: 0 with a notification, -ENOENT for "try again", else the end. */
+static int receive(struct door *d, struct seccomp_notif *n)
+{
+	int ret;
+
+	memset(n, 0, sizeof(*n));	/* the host refuses anything else */
+	ret = listener_ioctl(d, SECCOMP_IOCTL_NOTIF_RECV, n);
+	if (ret == -EINTR)
+		return -ENOENT;
+	if (ret == -ENOENT) {
+		/* A caller that died early, or (newer hosts) nobody left. */
+		struct pollfd p = { .fd = d->cfg.listener };
+
+		return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) ? -EPIPE : -ENOENT;
+	}
+	return ret;
+}
+
+static void watchdog_wake(void);
+
+/* A receiver, until its place is given up. */
+static void *door_thread(void *arg)
+{
+	struct door *d = arg;
+	struct seccomp_notif n;
+
+	while (park(d)) {
+		bool receiver = true;
+
+		while (receiver && !atomic_load(&d->stopping)) {
+			int ret = receive(d, &n);
+
+			if (ret == 0) {
+				atomic_fetch_add_explicit(&d->serial, 1, memory_order_relaxed);
+				watchdog_wake();
+				receiver = !serve(d, &n);
+			} else if (ret != -ENOENT) {
+				atomic_store(&d->stopping, true);
+			}
+			/* One too many, after a rush is over. */
+			if (receiver && atomic_load(&d->receivers) > atomic_load(&d->wanted)) {
+				atomic_fetch_sub(&d->receivers, 1);
+				receiver = false;
+			}
+		}
+		if (receiver)
+			atomic_fetch_sub(&d->receivers, 1);
+	}
+	return NULL;
+}
+
+/* ---- the watchdog ------------------------------------------------------- */
+
+/*
+ * One thread for all doors, asleep while no calls come in. It sees to it that
+ * a call that is slow without having said so, or more callers than the
+ * receivers can answer, do not hold up the others.
+ */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool started;
+	_Atomic bool asleep;
+	struct door *doors;
+} watchdog = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+
+static void watchdog_wake(void)
+{
+	if (!atomic_load_explicit(&watchdog.asleep, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&watchdog.lock);
+	atomic_store(&watchdog.asleep, false);
+	pthread_cond_signal(&watchdog.wake);
+	pthread_mutex_unlock(&watchdog.lock);
+}
+
+/* Callers that nobody has received yet. */
+static bool has_queue(const struct door *d)
+{
+	struct pollfd p = { .fd = d->cfg.listener, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
+/* Return: was there any call since the last look? */
+static bool look_at(struct door *d)
+{
+	uint64_t serial = atomic_load(&d->serial);
+	bool busy = serial != d->last_serial, queue = has_queue(d);
+	int max = MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
+
+	d->queued = queue ? d->queued + 1 : 0;
+	if (queue && !busy) {
+		/* A queue, and nothing was received for a tick: the receivers are
+		 * held up. Each tick lets one more take a place beside them. */
+		if (atomic_load(&d->wanted) < DOOR_MAX_THREADS - DOOR_MAX_PARKED)
+			atomic_fetch_add(&d->wanted, 1);
+		d->boosted = WATCHDOG_BOOST;
+	} else if (d->queued >= WATCHDOG_QUEUE && atomic_load(&d->wanted) < max) {
+		atomic_fetch_add(&d->wanted, 1);
+		d->queued = 0;
+		d->boosted = WATCHDOG_BOOST;
+	} else if (d->boosted && --d->boosted == 0) {
+		atomic_store(&d->wanted, 1);
+	}
+	if (atomic_load(&d->receivers) < atomic_load(&d->wanted))
+		fill_place(d);
+	d->last_serial = serial;
+	return busy || queue || d->boosted;
+}
+
+static void *watchdog_thread(void *arg)
+{
+	struct timespec tick = { .tv_nsec = WATCHDOG_TICK_NS };
+	unsigned quiet = 0;
+
+	pthread_mutex_lock(&watchdog.lock);
+	for (;;) {
+		bool any = false;
+
+		for (struct door *d = watchdog.doors; d; d = d->next)
+			any |= look_at(d);
+		quiet = any ? 0 : quiet + 1;
+		if (quiet >= WATCHDOG_QUIET) {
+			atomic_store(&watchdog.asleep, true);
+			while (atomic_load(&watchdog.asleep))
+				pthread_cond_wait(&watchdog.wake, &watchdog.lock);
+			quiet = 0;
+		}
+		pthread_mutex_unlock(&watchdog.lock);
+		nanosleep(&tick, NULL);
+		pthread_mutex_lock(&watchdog.lock);
+	}
+	return NULL;
+}
+
+static int watchdog_add(struct door *d)
+{
+	pthread_t thread;
+	sigset_t all, old;
+	int ret = 0;
+
+	pthread_mutex_lock(&watchdog.lock);
+	if (!watchdog.started) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &old);
+		ret = -pthread_create(&thread, NULL, watchdog_thread, NULL);
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
+		watchdog.started = ret == 0;
+	}
+	d->next = watchdog.doors;
+	watchdog.doors = d;
+	pthread_mutex_unlock(&watchdog.lock);
+	return ret;
+}
+
+static void watchdog_remove(struct door *d)
+{
+	struct door **pp;
+
+	pthread_mutex_lock(&watchdog.lock);
+	for (pp = &watchdog.doors; *pp && *pp != d; pp = &(*pp)->next)
+		;
+	if (*pp)
+		*pp = d->next;
+	pthread_mutex_unlock(&watchdog.lock);
+}
+
+/* ---- the door ----------------------------------------------------------- */
+
+static void stop_signal(int sig)
+{
+}
+
+int door_open(const struct door_config *cfg, struct door **ret)
+{
+	struct sigaction sa = { .sa_handler = stop_signal };
+	struct door *d = calloc(1, sizeof(*d));
+	int err;
+
+	if (!d) {
+		close(cfg->listener);
+		return -ENOMEM;
+	}
+	d->cfg = *cfg;
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->ended, NULL);
+	sigaction(DOOR_STOP_SIGNAL, &sa, NULL);
+	d->sync_wakeup = host_result(ioctl(cfg->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+					   SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)) == 0;
+	atomic_store(&d->wanted, 1);
+	pthread_cond_init(&d->unpark, NULL);
+	pthread_mutex_lock(&d->lock);
+	err = start_thread(d);
+	pthread_mutex_unlock(&d->lock);
+	if (err == 0)
+		err = watchdog_add(d);
+	*ret = d;
+	if (err < 0) {
+		door_close(d);
+		*ret = NULL;
+	}
+	return err;
+}
+
+void door_close(struct door *d)
+{
+	struct timespec ts;
+
+	if (!d)
+		return;
+	watchdog_remove(d);
+	atomic_store(&d->stopping, true);
+	pthread_mutex_lock(&d->lock);
+	while (d->nthreads) {
+		pthread_cond_broadcast(&d->unpark);
+		/* Again and again: a thread may be just about to enter RECV. */
+		for (unsigned i = 0; i < d->nthreads; i++)
+			pthread_kill(d->thread[i], DOOR_STOP_SIGNAL);
+		clock_gettime(CLOCK_REALTIME, &ts);
+		ts.tv_nsec += 2000000;
+		if (ts.tv_nsec >= (long)NSEC_PER_SEC) {
+			ts.tv_nsec -= NSEC_PER_SEC;
+			ts.tv_sec++;
+		}
+		pthread_cond_timedwait(&d->ended, &d->lock, &ts);
+	}
+	pthread_mutex_unlock(&d->lock);
+	close(d->cfg.listener);
+	pthread_cond_destroy(&d->ended);
+	pthread_cond_destroy(&d->unpark);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+int door_listener(const struct door *d)
+{
+	return d->cfg.listener;
+}
+
+bool door_sync_wakeup(const struct door *d)
+{
+	return d->sync_wakeup;
+}
