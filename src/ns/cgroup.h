@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroup.h - limits of a guest
+ *
+ * One group in the v2 tree if a place in it is ours to use; for limits that v2
+ * does not offer here, groups in v1 hierarchies; a limit that neither offers is
+ * refused by name. Without limits there is no group: moving a process into one
+ * waits for a grace period of the host's (9 ms measured), more than the rest
+ * of a guest's start; a guest dies with its init either way.
+ */
+#ifndef WEIR_NS_CGROUP_H
+#define WEIR_NS_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ns/error.h"
+
+struct cgroup_limits {
+	uint64_t memory_bytes;	/* 0: none, for each of them */
+	unsigned vcpus;
+	unsigned pids;
+};
+
+#define CGROUP_MAX_GROUPS 4	/* v2 and three v1 hierarchies */
+
+struct cgroup_group {
+	char *path;
+	int fd;
+	bool v2;
+	bool memory;		/* memory is counted here */
+};
+
+/* Nothing is in it when zeroed. */
+struct cgroup {
+	struct cgroup_group g[CGROUP_MAX_GROUPS];
+	unsigned n;
+};
+
+/**
+ * cgroup_create() - Make the groups of guest @name and set the limits
+ *
+ * Return: 0, also if no group is made and none is needed; -EOPNOTSUPP with each
+ * limit that cannot be kept and why; nothing is left behind then.
+ */
+int cgroup_create(const char *name, const struct cgroup_limits *limits, struct cgroup *ret,
+		  struct ns_error *err);
+
+/* Takes milliseconds; starting in the group (cgroup_fd()) does not. */
+int cgroup_attach(const struct cgroup *cg, pid_t pid);
+
+/* For CLONE_INTO_CGROUP: the v2 group if it is the only one, else -1. */
+int cgroup_fd(const struct cgroup *cg);
+
+/* Kill every task in it. -EOPNOTSUPP if there is no group to tell who that is. */
+int cgroup_kill(const struct cgroup *cg);
+
+/* Remove the groups; waits up to a second for the last tasks to go. */
+int cgroup_destroy(struct cgroup *cg);
+
+/* Bytes in use, 0 if no group counts them. */
+uint64_t cgroup_memory_used(const struct cgroup *cg);
+
+/* A text from which another process can kill and remove what is left of the
+ * guest. Return: its length, 0 without groups, -ENOSPC. */
+int cgroup_describe(const struct cgroup *cg, char *buf, size_t size);
+int cgroup_destroy_described(const char *text);
+
+#endif
