@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent.c - our process inside the guest's namespaces
+ *
+ * Its life, and the requests that it answers itself; spawn.c and act.c have
+ * those that need a process of their own.
+ *
+ * Neither it nor what it forks can be traced or looked into by the guest: their
+ * memory belongs to the host's user namespace (nothing was exec'ed since) and
+ * is not dumpable.
+ */
+#include "ns/agent.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/log.h"
+#include "kernel/util.h"
+#include "ns/act.h"
+#include "ns/agent_wire.h"
+#include "ns/net.h"
+#include "passthrough/hostcall.h"
+
+int agent_send_reply(int sock, int result, pid_t pid, const char *text, const int *fds,
+		      unsigned nfds)
+{
+	struct agent_reply r = { .result = result, .pid = pid };
+
+	snprintf(r.text, sizeof(r.text), "%s", text);
+	return host_send(sock, &r, sizeof(r), fds, nfds);
+}
+
+static void agent_do_pty(struct agent_self *self, const struct agent_msg *msg, int *fds)
+{
+	struct ns_error err = {};
+	int pty[2] = { -1, -1 };
+	int ret = root_open_pty(self->cfg->root, &self->kept, &pty[0], &pty[1], &err);
+
+	if (ret == 0 && (msg->flags & 1))
+		ret = root_bind_console(self->cfg->root, &self->kept, pty[1], &err);
+	agent_send_reply(fds[0], ret, 0, err.text, pty, ret < 0 ? 0 : 2);
+	close(pty[0]);
+	close(pty[1]);
+}
+
+static void agent_do_act(struct agent_self *self, const struct agent_msg *msg, int *fds)
+{
+	pid_t pid = host_result(fork());
+
+	if (pid == 0) {
+		agent_die_with_kernel(fds[0]);
+		close(self->sock);
+		act_perform((const struct act_wire *)(msg + 1), msg->size, fds, self->pidns,
+			    &self->kept);
+	}
+}
+
+/* ---- the agent's life -------------------------------------------------- */
+
+static void (*const agent_op[NUM_AGENT_OPS])(struct agent_self *, const struct agent_msg *,
+					      int *fds) = {
+	[AGENT_SPAWN] = agent_do_spawn,
+	[AGENT_PTY] = agent_do_pty,
+	[AGENT_ACT] = agent_do_act,
+};
+
+static void __attribute__((noreturn)) serve(struct agent_self *self)
+{
+	static char buf[sizeof(struct agent_msg) + sizeof(struct act_wire) + AGENT_MAX_DATA]
+		__attribute__((aligned(16)));
+	struct agent_msg *msg = (struct agent_msg *)buf;
+	int fds[HOST_MAX_FDS];
+
+	for (;;) {
+		ssize_t n = host_recv(self->sock, buf, sizeof(buf), fds);
+
+		if (n <= 0)
+			break;
+		if ((size_t)n >= sizeof(*msg) && msg->op < NUM_AGENT_OPS && fds[0] >= 0 &&
+		    (msg->op != AGENT_ACT || msg->size == n - sizeof(*msg)))
+			agent_op[msg->op](self, msg, fds);
+		for (int i = 0; i < HOST_MAX_FDS; i++)
+			cleanup_fd_p(&fds[i]);
+	}
+	/* The kernel is gone: no guest without it. */
+	if (self->init_pidfd >= 0)
+		host_pidfd_kill(self->init_pidfd, SIGKILL);
+	_exit(0);
+}
+
+static int enter_userns(int fd)
+{
+	int ret;
+
+	if (fd < 0)
+		return 0;
+	ret = host_call(SYS_setns, fd, CLONE_NEWUSER);
+	if (ret < 0)
+		return ret;
+	/* With setgroups denied (a single id) the list stays, and does not matter. */
+	setgroups(0, NULL);
+	ret = host_call(SYS_setresgid, 0, 0, 0);
+	return ret < 0 ? ret : host_call(SYS_setresuid, 0, 0, 0);
+}
+
+static int build(const struct agent_config *cfg, struct root_kept *kept, struct ns_error *err)
+{
+	int ret = nsproxy_join(cfg->ns, err);
+
+	if (ret < 0)
+		return ret;
+	ret = enter_userns(cfg->userns_fd);
+	if (ret < 0) {
+		snprintf(err->text, sizeof(err->text), "user namespace: %s", strerror(-ret));
+		return ret;
+	}
+	prctl(PR_SET_DUMPABLE, 0);
+	ret = nsproxy_enter(cfg->ns, err);
+	if (ret == 0)
+		ret = root_build(cfg->root, err);
+	if (ret == 0)
+		ret = root_keep_console(cfg->root, kept, err);
+	if (ret == 0 && cfg->net_up)
+		ret = net_up(err);
+	if (ret == 0 && cfg->hostname) {
+		ret = host_result(sethostname(cfg->hostname, strlen(cfg->hostname)));
+		if (ret < 0)
+			snprintf(err->text, sizeof(err->text), "hostname %s: %s", cfg->hostname,
+				 strerror(-ret));
+	}
+	return ret;
+}
+
+static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg, int sock)
+{
+	struct agent_self *self = calloc(1, sizeof(*self));
+	struct ns_error err = {};
+	int ret;
+
+	for (const int *fd = cfg->not_ours; fd && *fd >= 0; fd++)
+		close(*fd);
+	prctl(PR_SET_NAME, "weir-agent");
+	/* Not killed with the kernel: the socket's end is what we hear, and then we
+	 * have something to do. Terminal signals are for the guest; act processes reap themselves. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN);
+	*self = (struct agent_self){ .cfg = cfg, .sock = sock, .pidns = -1, .init_pidfd = -1 };
+	ret = build(cfg, &self->kept, &err);
+	/* The guest's own, from before it entered its root. */
+	host_null_stdio(0, 2);
+	if (agent_send_reply(sock, ret, 0, err.text, NULL, 0) < 0 || ret < 0)
+		_exit(1);
+	serve(self);
+}
+
+/* ---- the kernel's side ------------------------------------------------- */
+
+void agent_die_with_kernel(int reply)
+{
+	struct pollfd p = { .fd = reply };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (poll(&p, 1, 0) > 0 && (p.revents & POLLHUP))
+		_exit(125);
+}
+
+ssize_t agent_await(int sock, const int watched[2], void *buf, size_t len,
+		    int fds[HOST_MAX_FDS])
+{
+	struct pollfd p[3] = {
+		{ .fd = sock, .events = POLLIN },
+		{ .fd = watched[0], .events = POLLIN },
+		{ .fd = watched[1], .events = POLLIN },
+	};
+	ssize_t n;
+
+	for (;;) {
+		p[0].revents = 0;
+		if (poll(p, 3, -1) < 0)
+			continue;
+		/* What was sent before an end still counts. */
+		if (!p[0].revents && poll(p, 1, 0) == 0)
+			return -EPIPE;
+		n = host_recv(sock, buf, len, fds);
+		return n == 0 ? -EPIPE : n;
+	}
+}
+
+/* A reply that the agent itself gives. */
+static int get_reply(const struct agent *a, int sock, struct agent_reply *r,
+		     int fds[HOST_MAX_FDS])
+{
+	ssize_t n = agent_await(sock, (int[]){ a->pidfd, -1 }, r, sizeof(*r), fds);
+
+	if (n < 0)
+		return n;
+	if (n != sizeof(*r))
+		return -EPIPE;
+	r->text[sizeof(r->text) - 1] = '\0';
+	return r->result;
+}
+
+int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error *err)
+{
+	struct agent_reply r = {};
+	int sv[2], fds[HOST_MAX_FDS], ret;
+
+	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
+	if (ret < 0)
+		return ret;
+	a->pid = host_result(fork());
+	if (a->pid == 0) {
+		/* Only what the agent needs; above all not the kernel's own end. */
+		close(sv[0]);
+		agent_main(cfg, sv[1]);
+	}
+	close(sv[1]);
+	a->sock = sv[0];
+	if (a->pid < 0)
+		return a->pid;
+	a->pidfd = host_pidfd_open(a->pid, 0);
+	ret = get_reply(a, a->sock, &r, fds);
+	if (ret < 0)
+		snprintf(err->text, sizeof(err->text), "%s",
+			 r.text[0] ? r.text : "the agent died while it built the guest");
+	return ret;
+}
+
+void agent_stop(struct agent *a)
+{
+	if (a->sock < 0)
+		return;
+	close(a->sock);
+	a->sock = -1;
+	if (a->pid > 0) {
+		/* It may be waiting for a process that was killed. */
+		host_pidfd_kill(a->pidfd, SIGKILL);
+		waitpid(a->pid, NULL, 0);
+	}
+	cleanup_fd_p(&a->pidfd);
+}
+
+int agent_pty(struct agent *a, bool console, int *ret_master, int *ret_slave)
+{
+	struct agent_msg msg = { .op = AGENT_PTY, .flags = console };
+	int sv[2], fds[HOST_MAX_FDS], ret;
+	struct agent_reply r = {};
+
+	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
+	if (ret < 0)
+		return ret;
+	ret = host_send(a->sock, &msg, sizeof(msg), &sv[1], 1);
+	close(sv[1]);
+	if (ret == 0)
+		ret = get_reply(a, sv[0], &r, fds);
+	close(sv[0]);
+	if (ret < 0)
+		return ret;
+	*ret_master = fds[0];
+	*ret_slave = fds[1];
+	return 0;
+}
+
+static size_t pack_act(const struct act *act, struct act_wire *w)
+{
+	size_t used = 0;
+
+	w->kind = act->kind;
+	w->nr = act->nr;
+	w->out_arg = act->out ? act->out_arg : -1;
+	w->cred = *act->cred;
+	for (int i = 0; i < 6; i++) {
+		w->arg[i] = act->arg[i];
+		w->len[i] = act->ptr[i] ? act->len[i] : ACT_NO_POINTER;
+		if (!act->ptr[i])
+			continue;
+		if (act->len[i] > AGENT_MAX_DATA - used - 8)
+			return 0;
+		memcpy(w->data + used, act->ptr[i], act->len[i]);
+		used += (act->len[i] + 7) & ~7u;
+	}
+	return sizeof(*w) + used;
+}
+
+long agent_act(struct agent *a, const struct act *act)
+{
+	size_t room = sizeof(struct agent_msg) + sizeof(struct act_wire) + AGENT_MAX_DATA;
+	cleanup_free struct agent_msg *msg = malloc(room);
+	cleanup_free struct act_result *r = malloc(sizeof(*r) + AGENT_MAX_DATA);
+	int sv[2], fds[HOST_MAX_FDS], ret;
+	ssize_t n;
+
+	if (!msg || !r)
+		return -ENOMEM;
+	*msg = (struct agent_msg){ .op = AGENT_ACT };
+	msg->size = pack_act(act, (struct act_wire *)(msg + 1));
+	if (!msg->size)
+		return -E2BIG;
+	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
+	if (ret < 0)
+		return ret;
+	ret = host_send(a->sock, msg, sizeof(*msg) + msg->size,
+			(int[]){ sv[1], act->root, act->cwd, act->mntns },
+			act->mntns >= 0 ? 4 : 3);
+	close(sv[1]);
+	n = ret < 0 ? ret :
+		      agent_await(sv[0], (int[]){ a->pidfd, -1 }, r, sizeof(*r) + AGENT_MAX_DATA,
+				  fds);
+	close(sv[0]);
+	if (ret < 0)
+		return ret;
+	if (n < (ssize_t)sizeof(*r))
+		return -EIO;
+	if (act->out && r->result >= 0)
+		memcpy(act->out, r->data, MIN((size_t)n - sizeof(*r), act->len[act->out_arg]));
+	return r->result;
+}

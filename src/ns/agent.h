@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent.h - our process inside the guest's namespaces
+ *
+ * The agent is uid 0 of the guest's user namespace and lives in its mount,
+ * uts, ipc, net and cgroup namespaces, but not in its pid namespace: the guest
+ * cannot see it. It builds the guest's root, then does a closed list of
+ * requests for the guest kernel:
+ *
+ *   spawn   fork a process into the guest's pid namespace and let it run the
+ *           entry that the kernel gave (the first is the guest's init)
+ *   pty     open a pseudo-terminal of the guest
+ *   act     do one system call as a guest task would: with its root, working
+ *           directory, mount namespace, ids and capabilities
+ *
+ * A request brings its own reply socket, so that a slow one (a mount that
+ * hangs) holds up nobody else. The agent ends, and kills the guest's init,
+ * when the guest kernel's end of its socket closes.
+ */
+#ifndef WEIR_NS_AGENT_H
+#define WEIR_NS_AGENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ns/nsproxy.h"
+#include "ns/root.h"
+
+#define AGENT_MAX_DATA (64 * 1024)	/* memory that one act may point to */
+#define AGENT_MAX_GROUPS 256
+
+/* Shared by the guest kernel and a process that is about to enter the guest:
+ * once the mask lies over it, it cannot count on any system call. */
+struct spawn_page {
+	_Atomic int listener;	/* descriptor + 1; SPAWN_NO_LISTENER: the mask needs none */
+	_Atomic int go;		/* futex: SPAWN_GO once the kernel serves the listener */
+	_Atomic int error;	/* positive errno of what failed */
+	char what[64];		/* and what that was; written before error */
+};
+#define SPAWN_NO_LISTENER (-1)
+enum { SPAWN_WAIT, SPAWN_GO, SPAWN_GIVE_UP };
+
+#define SPAWN_FIRST 1u		/* the guest's init: mount /proc, enter the root */
+#define SPAWN_TTY(n) (2u << (n))	/* stdio descriptor n is a terminal: make it controlling */
+
+#define SPAWN_ANYWHERE 16u	/* start in / if cwd is not there */
+
+/* What a spawned process finds; memory of its own, it never returns. */
+struct spawn {
+	unsigned flags;
+	char *const *argv;	/* NULL-terminated */
+	char *const *envp;
+	const char *cwd;	/* "" for / */
+	int program;		/* run this descriptor, -1: argv[0] */
+	struct spawn_page *page;
+};
+
+struct agent_config {
+	int userns_fd;			/* the guest's user namespace, -1: the host's */
+	const struct nsproxy *ns;
+	struct root *root;
+	const char *hostname;		/* NULL: leave it */
+	bool net_up;
+	const int *not_ours;		/* the kernel's descriptors, closed first; -1 ends them */
+	void (*enter)(void *ctx, const struct spawn *s) __attribute__((noreturn));
+	void *ctx;
+};
+
+struct agent {
+	int sock;	/* -1: not running */
+	pid_t pid;
+	int pidfd;
+};
+
+/**
+ * agent_start() - Fork the agent and let it build the guest's root
+ *
+ * Return: 0 when everything but init is ready, or a negative errno with the
+ * agent's words in @err.
+ */
+int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error *err);
+
+/* Close the socket: the agent kills init and ends. Reaps it. */
+void agent_stop(struct agent *a);
+
+struct spawned {
+	pid_t pid;
+	int pidfd;		/* the caller's */
+	int listener;		/* the mask's listener, the caller's; -1: it needs none */
+	int reply;		/* closes when the process has exec'ed or ended */
+	struct spawn_page *page;
+};
+
+struct spawn_request {
+	unsigned flags;
+	int stdio[3];
+	char *const *argv;
+	char *const *envp;
+	const char *cwd;
+	int program;		/* a descriptor of the program to run; -1: argv[0] */
+};
+
+/**
+ * agent_spawn() - Fork a process into the guest
+ * @ret: the process, stopped under the mask until spawn_go()
+ *
+ * The calling process is its parent. Return: 0, or a negative errno with what
+ * failed in @err.
+ */
+int agent_spawn(struct agent *a, const struct spawn_request *rq, struct spawned *ret,
+		struct ns_error *err);
+
+/**
+ * spawn_go() - Let a spawned process run its program
+ *
+ * Return: 0 once it runs; a negative errno with what failed in @err if it
+ * cannot (then it has ended). Releases everything of @s but the pidfd.
+ */
+int spawn_go(struct spawned *s, struct ns_error *err);
+
+/* A new pty of the guest's devpts. Both descriptors are the caller's.
+ * @console: also make it the guest's /dev/console. */
+int agent_pty(struct agent *a, bool console, int *ret_master, int *ret_slave);
+
+/* Ids and rights of a guest task, in numbers of the guest's user namespace. */
+struct act_cred {
+	uint32_t ruid, euid, suid, fsuid;
+	uint32_t rgid, egid, sgid, fsgid;
+	uint64_t caps;		/* effective */
+	uint32_t umask;
+	uint32_t ngroups;
+	uint32_t group[AGENT_MAX_GROUPS];
+};
+
+enum act_kind {
+	ACT_CALL,	/* the system call as it is */
+	ACT_CALL_PID,	/* the same, from inside the guest's pid namespace */
+	ACT_MOUNT_KEPT,	/* attach a clone of the guest's /proc or /sys: arg 0 says which */
+	ACT_MKNOD,	/* a device of the guest's: arg 1 mode, arg 2 index in root.h's table */
+};
+
+/* One system call to be done as a guest task. */
+struct act {
+	enum act_kind kind;
+	int nr;
+	uint64_t arg[6];
+	const void *ptr[6];	/* not NULL: argument n is a pointer to these bytes */
+	uint32_t len[6];
+	void *out;		/* out_arg's bytes as the call left them */
+	int out_arg;		/* -1: none */
+	const struct act_cred *cred;
+	int root, cwd, mntns;	/* the task's; mntns -1: the guest's own */
+};
+
+/**
+ * agent_act() - Do one system call as a guest task
+ *
+ * Return: the call's result; -EIO if the process that did it was killed.
+ */
+long agent_act(struct agent *a, const struct act *act);
+
+#endif

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spawn.c - how a process gets into the guest
+ *
+ *   kernel   sends the request with a reply socket, a shared page and stdio
+ *   agent    forks a usher, outside the guest's pid namespace
+ *   usher    arranges stdio, then clones the guest's process with a descriptor
+ *            table in common, into the guest's pid namespace; the kernel is
+ *            made the parent of both (CLONE_PARENT)
+ *   process  readies itself, lays the mask over itself, and writes the number
+ *            of the listener to the page: memory, since no call is certain now
+ *   usher    finds the listener in its own table, sends it, ends
+ *   kernel   opens the door, sets page->go; the process execs
+ *
+ * None of them can be traced or looked into by the guest: their memory belongs
+ * to the host's user namespace (not exec'ed since) and is not dumpable, so the
+ * listener never comes within the guest's reach.
+ */
+#include "ns/agent.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/log.h"
+#include "kernel/util.h"
+#include "ns/agent_wire.h"
+#include "passthrough/hostcall.h"
+
+struct spawn_job {
+	struct agent_self *self;
+	const struct agent_msg *msg;
+	int fd[HOST_MAX_FDS];
+	int sync[2];		/* first spawn: [0] agent's end, [1] usher's and process's */
+	struct spawn_page *page;
+	char *blob;
+};
+
+static void spawn_fail(struct spawn_page *page, int err, const char *what)
+{
+	snprintf(page->what, sizeof(page->what), "%s", what);
+	atomic_store(&page->error, -err);
+	_exit(125);
+}
+
+static char **split_strings(char **pos, const char *end, unsigned n)
+{
+	char **v = calloc(n + 1, sizeof(*v));
+
+	for (unsigned i = 0; v && i < n; i++) {
+		size_t left = end - *pos, len = strnlen(*pos, left);
+
+		if (len == left)
+			return NULL;
+		v[i] = *pos;
+		*pos += len + 1;
+	}
+	return v;
+}
+
+/* The init-to-be mounts /proc, which only a process of the new pid namespace
+ * can, and waits until the agent has entered the root. */
+static void first_steps(const struct spawn_job *job)
+{
+	struct ns_error err = {};
+	char c;
+	int ret;
+
+	/* Not before the agent knows us: it hears of us from the usher, through
+	 * this same socket. */
+	if (host_read(job->sync[1], &c, 1) != 1)
+		_exit(125);
+	ret = root_mount_proc(job->self->cfg->root, &err);
+	if (ret < 0)
+		spawn_fail(job->page, ret, err.text);
+	if (host_write(job->sync[1], "p", 1) < 0 || host_read(job->sync[1], &c, 1) != 1)
+		_exit(125);
+}
+
+static void __attribute__((noreturn)) process_main(struct spawn_job *job)
+{
+	const struct agent_config *cfg = job->self->cfg;
+	struct spawn s = {
+		.flags = job->msg->flags,
+		.page = job->page,
+		.program = job->fd[FD_PROGRAM],
+	};
+	char *pos = job->blob, *end = job->blob + job->msg->size;
+
+	agent_die_with_kernel(job->fd[FD_REPLY]);
+	if (s.flags & SPAWN_FIRST)
+		first_steps(job);
+	setsid();
+	s.argv = split_strings(&pos, end, job->msg->argc);
+	s.envp = split_strings(&pos, end, job->msg->envc);
+	if (!s.argv || !s.envp || strnlen(pos, end - pos) == (size_t)(end - pos))
+		spawn_fail(job->page, -EINVAL, "spawn request");
+	s.cwd = s.flags & SPAWN_ANYWHERE ? root_cwd(cfg->root) : pos;
+	cfg->enter(cfg->ctx, &s);
+}
+
+static int place_stdio(struct spawn_job *job)
+{
+	/* From the highest down: none lands on another's source, they are all > 2. */
+	for (int i = 2; i >= 0; i--) {
+		int ret = host_result(dup2(job->fd[FD_STDIO + i], i));
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static pid_t clone_process(void)
+{
+	/* CLONE_PARENT: the kernel is the parent, whatever its exit signal. */
+	return host_call(SYS_clone, CLONE_PARENT | CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+}
+
+/* Wait for the listener's number, a memory write. Ends early if the process
+ * does. */
+static int await_listener(const struct spawn_job *job, int pidfd)
+{
+	struct timespec nap = { .tv_nsec = 20000 };
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	for (;;) {
+		int n = atomic_load(&job->page->listener);
+
+		if (n)
+			return n;
+		if (ppoll(&ended, 1, &nap, NULL) > 0)
+			return atomic_load(&job->page->listener) ?: -ESRCH;
+	}
+}
+
+static int enter_pidns(struct spawn_job *job)
+{
+	if (job->self->pidns >= 0)
+		return host_call(SYS_setns, job->self->pidns, CLONE_NEWPID);
+	return host_result(unshare(CLONE_NEWPID));
+}
+
+/* Tell the agent of the first process: its pid namespace, and it. */
+static int introduce_init(struct spawn_job *job, pid_t pid, int pidfd)
+{
+	cleanup_fd int pidns = host_open("/proc/self/ns/pid_for_children", O_RDONLY, 0);
+	int fds[] = { pidns, pidfd };
+
+	return pidns < 0 ? pidns : host_send(job->sync[1], &pid, sizeof(pid), fds, 2);
+}
+
+static int usher(struct spawn_job *job)
+{
+	int reply = job->fd[FD_REPLY], pidfd, listener, ret;
+	pid_t pid;
+
+	agent_die_with_kernel(reply);
+	ret = enter_pidns(job);
+	if (ret < 0)
+		return agent_send_reply(reply, ret, 0, "cannot enter the guest's pid namespace", NULL, 0);
+	ret = place_stdio(job);
+	if (ret < 0)
+		return agent_send_reply(reply, ret, 0, "cannot arrange stdio", NULL, 0);
+	pid = clone_process();
+	if (pid == 0)
+		process_main(job);
+	if (pid < 0)
+		return agent_send_reply(reply, pid, 0, "cannot fork into the guest", NULL, 0);
+	pidfd = host_pidfd_open(pid, 0);
+	if (pidfd < 0)
+		return agent_send_reply(reply, pidfd, 0, "cannot hold the new process", NULL, 0);
+	if (job->msg->flags & SPAWN_FIRST)
+		introduce_init(job, pid, pidfd);
+	listener = await_listener(job, pidfd);
+	if (listener == -ESRCH)
+		return agent_send_reply(reply, -ECHILD, pid, "ended early", &pidfd, 1);
+	return agent_send_reply(reply, 0, pid, "", (int[]){ pidfd, listener - 1 },
+			  listener == SPAWN_NO_LISTENER ? 1 : 2);
+}
+
+/* The agent's part of the first spawn: from here on its root is the guest's. */
+static int first_spawn(struct agent_self *self, struct spawn_job *job)
+{
+	struct ns_error err = {};
+	int fds[HOST_MAX_FDS], ret;
+	pid_t pid;
+	char c;
+
+	if (host_recv(job->sync[0], &pid, sizeof(pid), fds) != sizeof(pid))
+		return -ECHILD;
+	self->pidns = fds[0];
+	self->init_pidfd = fds[1];
+	if (host_write(job->sync[0], "m", 1) < 0 || host_read(job->sync[0], &c, 1) != 1)
+		return -ECHILD;
+	ret = root_enter(self->cfg->root, &err);
+	if (ret == 0)
+		ret = root_keep(self->cfg->root, &self->kept, &err);
+	if (ret < 0) {
+		log_err("%s", err.text);
+		spawn_fail(job->page, ret, err.text);
+	}
+	return host_write(job->sync[0], "e", 1) == 1 ? 0 : -ECHILD;
+}
+
+void agent_do_spawn(struct agent_self *self, const struct agent_msg *msg, int *fds)
+{
+	struct spawn_job job = { .self = self, .msg = msg, .sync = { -1, -1 } };
+	bool first = msg->flags & SPAWN_FIRST;
+	pid_t pid;
+
+	memcpy(job.fd, fds, sizeof(job.fd));
+	job.page = mmap(NULL, sizeof(*job.page), PROT_READ | PROT_WRITE, MAP_SHARED, fds[FD_PAGE],
+			0);
+	job.blob = mmap(NULL, msg->size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fds[FD_BLOB], 0);
+	if (job.page == MAP_FAILED || job.blob == MAP_FAILED || msg->size == 0)
+		return;
+	if (first && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, job.sync) < 0)
+		return;
+	pid = host_call(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+	if (pid == 0) {
+		if (first)
+			close(job.sync[0]);
+		_exit(usher(&job) < 0);
+	}
+	/* The kernel wants to know if the usher dies before it has spoken. */
+	if (pid > 0)
+		host_send(job.fd[FD_REPLY], &(struct agent_reply){ .usher = 1, .pid = pid },
+			  sizeof(struct agent_reply), NULL, 0);
+	if (first) {
+		close(job.sync[1]);
+		if (pid > 0 && first_spawn(self, &job) < 0)
+			log_err("agent: the guest's init ended before it ran");
+		close(job.sync[0]);
+	}
+	munmap(job.page, sizeof(*job.page));
+	munmap(job.blob, msg->size);
+}
+
+/* ---- the kernel's side ------------------------------------------------- */
+
+static int pack_strings(int fd, const struct spawn_request *rq, struct agent_msg *msg)
+{
+	char *const *list[] = { rq->argv, rq->envp };
+	uint32_t *count[] = { &msg->argc, &msg->envc };
+	const char *cwd = rq->cwd ? rq->cwd : "";
+
+	for (int l = 0; l < 2; l++) {
+		for (char *const *s = list[l]; s && *s; s++) {
+			ssize_t n = host_write(fd, *s, strlen(*s) + 1);
+
+			if (n < 0)
+				return n;
+			msg->size += n;
+			++*count[l];
+		}
+	}
+	msg->size += strlen(cwd) + 1;
+	return MIN(host_write(fd, cwd, strlen(cwd) + 1), 0);
+}
+
+static int memory_fd(const char *name, size_t size)
+{
+	int fd = host_result(memfd_create(name, MFD_CLOEXEC));
+
+	if (fd >= 0 && size)
+		host_result(ftruncate(fd, size));
+	return fd;
+}
+
+static int send_spawn(struct agent *a, const struct spawn_request *rq, int reply, int page)
+{
+	struct agent_msg msg = { .op = AGENT_SPAWN, .flags = rq->flags };
+	cleanup_fd int blob = memory_fd("weir-spawn", 0);
+	int ret;
+
+	if (blob < 0)
+		return blob;
+	ret = pack_strings(blob, rq, &msg);
+	if (ret < 0)
+		return ret;
+	return host_send(a->sock, &msg, sizeof(msg),
+			 (int[]){ reply, page, blob, rq->stdio[0], rq->stdio[1], rq->stdio[2],
+				  rq->program },
+			 rq->program >= 0 ? 7 : 6);
+}
+
+static void spawn_release(struct spawn_page *page, int go)
+{
+	atomic_store(&page->go, go);
+	host_call(SYS_futex, &page->go, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void spawned_release(struct spawned *s)
+{
+	if (s->page)
+		munmap(s->page, sizeof(*s->page));
+	s->page = NULL;
+	cleanup_fd_p(&s->reply);
+	s->reply = -1;
+}
+
+/* The usher's report. The agent names the usher first, or, when the usher is
+ * quick, too late to matter. */
+static int await_usher(const struct agent *a, int sock, struct agent_reply *r,
+		       int fds[HOST_MAX_FDS])
+{
+	cleanup_fd int usher = -1;
+
+	for (;;) {
+		ssize_t n = agent_await(sock, (int[]){ a->pidfd, usher }, r, sizeof(*r), fds);
+
+		if (n < 0)
+			return n;
+		if (n != sizeof(*r))
+			return -EPIPE;
+		if (!r->usher)
+			break;
+		if (usher < 0)
+			usher = MAX(host_pidfd_open(r->pid, 0), -1);
+	}
+	r->text[sizeof(r->text) - 1] = '\0';
+	return r->result;
+}
+
+/* What the process wrote before it gave up, if it did. */
+static int spawn_error(const struct spawn_page *page, struct ns_error *err)
+{
+	int e = atomic_load(&page->error);
+
+	if (!e)
+		return 0;
+	snprintf(err->text, sizeof(err->text), "%.63s: %s", page->what, strerror(e));
+	return -e;
+}
+
+int agent_spawn(struct agent *a, const struct spawn_request *rq, struct spawned *ret_s,
+		struct ns_error *err)
+{
+	cleanup_fd int page = memory_fd("weir-spawn-page", sizeof(struct spawn_page));
+	struct spawned s = { .pidfd = -1, .listener = -1, .reply = -1 };
+	int sv[2], fds[HOST_MAX_FDS], ret;
+	struct agent_reply r = {};
+
+	if (page < 0)
+		return page;
+	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
+	if (ret < 0)
+		return ret;
+	s.reply = sv[0];
+	s.page = mmap(NULL, sizeof(*s.page), PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
+	ret = s.page == MAP_FAILED ? host_result(-1) : send_spawn(a, rq, sv[1], page);
+	close(sv[1]);
+	if (ret == 0)
+		ret = await_usher(a, s.reply, &r, fds);
+	if (ret < 0) {
+		int why = s.page != MAP_FAILED ? spawn_error(s.page, err) : 0;
+
+		/* If there is a process after all, it is not to wait for us. */
+		if (s.page != MAP_FAILED)
+			spawn_release(s.page, SPAWN_GIVE_UP);
+		if (!why)
+			ns_fail(err, ret, "%.200s: %s",
+				r.text[0] ? r.text : "cannot start a process in the guest",
+				strerror(-ret));
+		spawned_release(&s);
+		return why ? why : ret;
+	}
+	s.pid = r.pid;
+	s.pidfd = fds[0];
+	s.listener = fds[1];
+	*ret_s = s;
+	return 0;
+}
+
+int spawn_go(struct spawned *s, struct ns_error *err)
+{
+	int fds[HOST_MAX_FDS], ret;
+	struct agent_reply r;
+
+	spawn_release(s->page, SPAWN_GO);
+	/* The end of the socket is the exec, or the end. */
+	while (agent_await(s->reply, (int[]){ s->pidfd, -1 }, &r, sizeof(r), fds) > 0)
+		;
+	ret = spawn_error(s->page, err);
+	spawned_release(s);
+	return ret;
+}
