@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * boot.c - the guest's start, step by step
+ *
+ * initcalls[] is the whole of it: each step's exit undoes it, in reverse, when
+ * the guest ends or when a later step fails.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "config.h"
+#include "drivers/console.h"
+#include "kernel/cleanup.h"
+#include "kernel/kernel.h"
+#include "kernel/log.h"
+#include "kernel/util.h"
+#include "passthrough/embedded.h"
+#include "passthrough/hostcall.h"
+
+static const struct policy *policy(const struct kernel *k)
+{
+	return k->cfg->policy;
+}
+
+static bool new_ns(const struct kernel *k, enum policy_ns ns)
+{
+	return policy(k)->ns[ns].mode == NS_MODE_NEW;
+}
+
+/* ---- event ------------------------------------------------------------- */
+
+static int events_init(struct kernel *k, struct ns_error *err)
+{
+	int ret = event_init(&k->ev);
+
+	return ret < 0 ? ret : life_init(k, err);
+}
+
+static void events_exit(struct kernel *k)
+{
+	event_exit(&k->ev);
+}
+
+/* ---- userns: the guest's user namespace and its ids --------------------- */
+
+/* A child that holds a new user namespace until we have a descriptor of it. */
+static int hold_userns(pid_t *ret_pid, int *ret_pipe)
+{
+	int p[2], ret = host_result(pipe2(p, O_CLOEXEC));
+
+	if (ret < 0)
+		return ret;
+	*ret_pid = host_call(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+	if (*ret_pid == 0) {
+		char c;
+
+		close(p[1]);
+		host_read(p[0], &c, 1);
+		_exit(0);
+	}
+	close(p[0]);
+	*ret_pipe = p[1];
+	if (*ret_pid < 0)
+		close(p[1]);
+	return MIN(*ret_pid, 0);
+}
+
+static int userns_init(struct kernel *k, struct ns_error *err)
+{
+	const struct policy_namespace *ns = &policy(k)->ns[POLICY_NS_USER];
+	const struct id_choice *ids = k->cfg->ids;
+	char path[64];
+	struct stat st;
+	int pipe_fd, ret;
+	pid_t pid;
+
+	k->guest_uid = ids->guest_uid;
+	k->guest_gid = ids->guest_gid;
+	if (ns->mode == NS_MODE_HOST) {
+		k->guest_uid = k->guest_gid = (struct id_map){
+			.n = 1, .e = { { 0, 0, UINT32_MAX } },
+		};
+		return 0;
+	}
+	if (ns->mode == NS_MODE_JOIN) {
+		k->userns_fd = host_open(ns->path, O_RDONLY, 0);
+		return k->userns_fd < 0 ? k->userns_fd : 0;
+	}
+	ret = hold_userns(&pid, &pipe_fd);
+	if (ret < 0)
+		return ids_explain_userns(ret, err);
+	ret = ids_write_direct(pid, &ids->guest_uid, &ids->guest_gid, ids->deny_setgroups, err);
+	if (ret == 0) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+		k->userns_fd = host_open(path, O_RDONLY, 0);
+		ret = MIN(k->userns_fd, 0);
+	}
+	close(pipe_fd);
+	waitpid(pid, NULL, 0);
+	if (ret == 0 && fstat(k->userns_fd, &st) == 0)
+		k->userns_inode = st.st_ino;
+	log_info("ids: %s: %s", ids->how == IDS_HOW_RANGE ? "range" : "single", ids->reason);
+	if (ids->identity_risk)
+		log_warn("ids: host id 0 is mapped into the guest: guest root is host root to "
+			 "every file it can reach");
+	return ret;
+}
+
+static void userns_exit(struct kernel *k)
+{
+	cleanup_fd_p(&k->userns_fd);
+	k->userns_fd = -1;
+}
+
+/* ---- cgroup ------------------------------------------------------------ */
+
+static int cgroups_init(struct kernel *k, struct ns_error *err)
+{
+	const struct cgroup_limits limits = {
+		.memory_bytes = policy(k)->memory,
+		.vcpus = policy(k)->vcpus,
+	};
+	char text[4096];
+	int ret = cgroup_create(k->cfg->name, &limits, &k->cgroup, err);
+
+	if (ret < 0)
+		return ret;
+	/* For whoever cleans up after us, should we be killed. */
+	if (cgroup_describe(&k->cgroup, text, sizeof(text)) > 0) {
+		cleanup_fd int fd = host_openat(k->cfg->state_dir, "cgroup",
+						O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		if (fd >= 0)
+			host_write(fd, text, strlen(text));
+	}
+	return 0;
+}
+
+static void cgroups_exit(struct kernel *k)
+{
+	cgroup_destroy(&k->cgroup);
+	unlinkat(k->cfg->state_dir, "cgroup", 0);
+}
+
+/* ---- root: what the guest's file system is made of ---------------------- */
+
+static enum root_mode root_mode(const struct kernel *k)
+{
+	switch (policy(k)->writable) {
+	case WRITABLE_NO:
+		return ROOT_RO;
+	case WRITABLE_OVERLAY:
+		return ROOT_OVERLAY;
+	case WRITABLE_YES:
+		return ROOT_RW;
+	default:
+		return k->cfg->root ? ROOT_RW : ROOT_OVERLAY;
+	}
+}
+
+/* The policy's, or the caller's where the root is the host's. */
+static const char *start_directory(const struct kernel *k)
+{
+	if (policy(k)->cwd)
+		return policy(k)->cwd;
+	return k->cfg->root ? "/" : k->cfg->cwd;
+}
+
+static int rootfs_init(struct kernel *k, struct ns_error *err)
+{
+	const struct guest_config *cfg = k->cfg;
+	struct root_config rc = {
+		.dir = cfg->root,
+		.mode = root_mode(k),
+		.as_root = !cfg->rootless,
+		.userns_fd = cfg->rootless ? -1 : k->userns_fd,
+		.cwd = start_directory(k),
+		.own_net = new_ns(k, POLICY_NS_NET),
+		.own_cgroup = new_ns(k, POLICY_NS_CGROUP),
+		.identity_risk = cfg->ids->identity_risk,
+	};
+	int ret = host_result(unshare(CLONE_NEWNS));
+
+	/* First of all: nothing we mount is seen outside. */
+	if (ret == 0)
+		ret = host_result(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	if (ret < 0) {
+		snprintf(err->text, sizeof(err->text), "mount namespace: %s", strerror(-ret));
+		return ret;
+	}
+	return root_prepare(&rc, &k->root, err);
+}
+
+static void rootfs_exit(struct kernel *k)
+{
+	root_destroy(k->root);
+	k->root = NULL;
+}
+
+static_assert((int)POLICY_NUM_NS == (int)NUM_NS && (int)POLICY_NS_CGROUP == (int)NS_CGROUP,
+	      "the policy and nsproxy count namespaces alike");
+
+/* ---- agent: the namespaces, with the root built inside ------------------ */
+
+static int agent_init(struct kernel *k, struct ns_error *err)
+{
+	static const enum ns_mode mode[] = {
+		[NS_MODE_NEW] = NS_NEW,
+		[NS_MODE_HOST] = NS_HOST,
+		[NS_MODE_JOIN] = NS_JOIN,
+	};
+	const struct policy *p = policy(k);
+	const int not_ours[] = { k->cfg->state_dir, k->cfg->state_lock, k->cfg->control,
+				 k->cfg->monitor, -1 };
+	struct agent_config cfg = {
+		.not_ours = not_ours,
+		.userns_fd = k->userns_fd,
+		.ns = &k->ns,
+		.hostname = new_ns(k, POLICY_NS_UTS) ? (p->hostname ? p->hostname : k->cfg->name) :
+						       NULL,
+		.root = k->root,
+		.net_up = new_ns(k, POLICY_NS_NET),
+		.enter = guest_enter,
+		.ctx = k,
+	};
+	int ret;
+
+	nsproxy_init(&k->ns);
+	for (int i = 0; i < POLICY_NUM_NS; i++) {
+		k->ns.ns[i].mode = mode[p->ns[i].mode];
+		k->ns.ns[i].path = p->ns[i].path;
+	}
+	k->ns.monotonic_ns = p->monotonic_offset_ns;
+	k->ns.boottime_ns = p->boottime_offset_ns;
+	ret = nsproxy_open(&k->ns, err);
+	if (ret < 0)
+		return ret;
+	ret = agent_start(&k->agent, &cfg, err);
+	if (ret == 0)
+		log_info("agent: namespaces and root are built");
+	return ret;
+}
+
+static void agent_exit(struct kernel *k)
+{
+	agent_stop(&k->agent);
+	nsproxy_destroy(&k->ns);
+}
+
+/* ---- console ----------------------------------------------------------- */
+
+static bool wants_pty(const struct kernel *k)
+{
+	const struct guest_config *cfg = k->cfg;
+
+	switch (policy(k)->console) {
+	case CONSOLE_PTY:
+		return true;
+	case CONSOLE_FD:
+	case CONSOLE_NULL:
+		return false;
+	default:
+		return cfg->detached || cfg->tty[0] || cfg->tty[1] || cfg->tty[2];
+	}
+}
+
+static int console_init(struct kernel *k, struct ns_error *err)
+{
+	int master, slave, ret;
+
+	if (!wants_pty(k))
+		return 0;
+	ret = agent_pty(&k->agent, true, &master, &slave);
+	if (ret < 0) {
+		snprintf(err->text, sizeof(err->text), "console: no pseudo-terminal: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	ret = console_create(master, slave, &k->console);
+	if (ret == 0 && k->cfg->detached)
+		ret = console_keep(k->console, &k->ev);
+	return ret;
+}
+
+static void console_exit(struct kernel *k)
+{
+	console_destroy(k->console);
+	k->console = NULL;
+}
+
+/* ---- init -------------------------------------------------------------- */
+
+/* Made by meson: the built-in init, init.c linked static and freestanding. */
+extern const struct embedded_file kernel_files[];
+
+/* The built-in init as a file that nobody can change: a sealed memfd. */
+static int init_program(void)
+{
+	cleanup_fd int fd = host_result(memfd_create("weir-init", MFD_CLOEXEC | MFD_ALLOW_SEALING |
+							  0x10 /* MFD_EXEC, Linux 6.3 */));
+	int ret;
+
+	if (fd == -EINVAL)
+		fd = host_result(memfd_create("weir-init", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	if (fd < 0)
+		return fd;
+	ret = host_write(fd, kernel_files[0].data, kernel_files[0].size);
+	if (ret >= 0)
+		ret = host_result(fchmod(fd, 0555));
+	if (ret >= 0)
+		ret = host_result(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW |
+					F_SEAL_SHRINK | F_SEAL_SEAL));
+	return ret < 0 ? ret : take_fd(&fd);
+}
+
+/* stdio of init: the pty where the monitor has a terminal, else its own. */
+static void init_stdio(struct kernel *k, struct spawn_request *rq, char *tty)
+{
+	const struct guest_config *cfg = k->cfg;
+
+	*tty = '-';
+	for (int i = 0; i < 3; i++) {
+		bool pty = k->console && (cfg->detached || cfg->tty[i]);
+
+		rq->stdio[i] = pty ? console_slave(k->console) : cfg->stdio[i];
+		if (pty && *tty == '-')
+			*tty = '0' + i;
+	}
+}
+
+/* argv for the built-in init that runs CMD. */
+static char **command_argv(const struct kernel *k, char *tty)
+{
+	size_t n = 0;
+	char **argv;
+
+	while (k->cfg->cmd[n])
+		n++;
+	argv = calloc(n + 3, sizeof(*argv));
+	if (!argv)
+		return NULL;
+	argv[0] = (char *)"weir-init";
+	argv[1] = tty;
+	memcpy(argv + 2, k->cfg->cmd, n * sizeof(*argv));
+	return argv;
+}
+
+/* What the doors need to know of the namespaces that init lives in. */
+static void look_at_init(struct kernel *k)
+{
+	static const char *const name[] = { "uts", "net", "mnt" };
+	int fd[3];
+	char path[64];
+	struct stat st;
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", k->init_pid, name[i]);
+		fd[i] = host_open(path, O_RDONLY, 0);
+	}
+	k->guest_uts = fd[0];
+	k->guest_net = fd[1];
+	if (fd[2] >= 0 && fstat(fd[2], &st) == 0)
+		k->mntns_inode = st.st_ino;
+	cleanup_fd_p(&fd[2]);
+}
+
+/* The monitor builds the mask meanwhile. NULL: it was killed before it could;
+ * its end of the socket says so, which is looked at every now and then. */
+static const struct mask *await_mask(const struct kernel *k)
+{
+	struct guest_mask *m = k->cfg->mask;
+	struct timespec nap = { .tv_nsec = 50000000 };
+	struct pollfd monitor = { .fd = k->cfg->monitor };
+
+	while (!atomic_load(&m->ready)) {
+		host_call(SYS_futex, &m->ready, FUTEX_WAIT, 0, &nap, NULL, 0);
+		if (poll(&monitor, 1, 0) > 0 && (monitor.revents & POLLHUP))
+			return NULL;
+	}
+	return &m->mask;
+}
+
+static int init_init(struct kernel *k, struct ns_error *err)
+{
+	cleanup_free char **command = NULL;
+	char *direct[] = { policy(k)->init, NULL }, tty[2] = "-";
+	struct spawn_request rq = {
+		.flags = SPAWN_FIRST,
+		.envp = k->cfg->env,
+		.argv = direct,
+		.cwd = start_directory(k),
+		.program = -1,
+	};
+	cleanup_fd int image = -1;
+	const struct mask *mask = await_mask(k);
+	struct guest_process *p;
+	int ret;
+
+	if (!policy(k)->cwd)
+		rq.flags |= SPAWN_ANYWHERE;
+	if (!mask)
+		return -EPIPE;
+	init_stdio(k, &rq, tty);
+	if (k->cfg->cmd) {
+		image = init_program();
+		if (image < 0)
+			return image;
+		rq.program = image;
+		rq.argv = command = command_argv(k, tty);
+		if (!command)
+			return -ENOMEM;
+	}
+	ret = process_start(k, &rq, NULL, &p, err);
+	if (ret < 0)
+		return ret;
+	k->init_pid = p->pid;
+	k->init_pidfd = p->pidfd;
+	if (p->door)
+		log_info("mask: %u instructions; the trap door is open%s", mask->len,
+			 door_sync_wakeup(p->door) ?
+				 ", answering on the caller's CPU" :
+				 "; no SYNC_WAKE_UP on this host: answers may cross CPUs");
+	else
+		log_info("mask: %u instructions; nothing is trapped", mask->len);
+	return 0;
+}
+
+static void init_exit(struct kernel *k)
+{
+	if (k->init_pid && k->init_pidfd >= 0) {
+		host_pidfd_kill(k->init_pidfd, SIGKILL);
+		waitpid(k->init_pid, NULL, 0);
+		k->init_pid = 0;
+	}
+	cleanup_fd_p(&k->guest_uts);
+	cleanup_fd_p(&k->guest_net);
+}
+
+static void controls_exit(struct kernel *k)
+{
+	control_exit(k);
+}
+
+/* ---- the list ---------------------------------------------------------- */
+
+static const struct initcall {
+	const char *name;
+	int (*init)(struct kernel *k, struct ns_error *err);
+	void (*exit)(struct kernel *k);
+} initcalls[] = {
+	{ "event",	events_init,	events_exit },	 /* signals, monitor, timers */
+	{ "userns",	userns_init,	userns_exit },	 /* the guest's ids */
+	{ "cgroup",	cgroups_init,	cgroups_exit },	 /* the policy's limits */
+	{ "root",	rootfs_init,	rootfs_exit },	 /* opened, not yet mounted */
+	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
+	{ "console",	console_init,	console_exit },
+	{ "control",	control_init,	controls_exit }, /* weir exec, stats ... */
+	{ "init",	init_init,	init_exit },	 /* mask, door, first program */
+};
+static_assert(ARRAY_SIZE(initcalls) <= BOOT_MAX_STEPS, "boot steps have no room");
+
+int boot(struct kernel *k, struct ns_error *err)
+{
+	log_info("weir %s: guest %s, policy %s", WEIR_VERSION, k->cfg->name, policy(k)->name);
+	for (size_t i = 0; i < ARRAY_SIZE(initcalls); i++) {
+		uint64_t start = host_now();
+		int ret = initcalls[i].init(k, err);
+
+		if (ret < 0) {
+			if (!err->text[0])
+				snprintf(err->text, sizeof(err->text), "%s: %s", initcalls[i].name,
+					 strerror(-ret));
+			initcalls[i].exit(k);
+			while (i-- > 0)
+				initcalls[i].exit(k);
+			return ret;
+		}
+		k->step[k->nsteps++] = (struct boot_step){ initcalls[i].name, host_now() - start };
+		log_debug("boot: %s", initcalls[i].name);
+	}
+	look_at_init(k);
+	k->state = GUEST_RUNNING;
+	k->boot_ns = host_now() - k->start_ns;
+	log_info("boot: init runs after %llu us", (unsigned long long)k->boot_ns / 1000);
+	return 0;
+}
+
+void boot_undo(struct kernel *k)
+{
+	for (size_t i = ARRAY_SIZE(initcalls); i-- > 0;)
+		initcalls[i].exit(k);
+}

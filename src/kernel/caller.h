@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * caller.h - who makes a trapped call: its rights and its place
+ */
+#ifndef WEIR_KERNEL_CALLER_H
+#define WEIR_KERNEL_CALLER_H
+
+#include <stdbool.h>
+
+#include "kernel/kernel.h"
+#include "ns/agent.h"
+#include "passthrough/trap.h"
+
+/**
+ * caller_capable() - Has the caller a capability over the guest's own user
+ * namespace in effect? (capabilities(7))
+ *
+ * One capget(2), no file is opened. The answer is the caller's if the caller
+ * still waits: before acting on it, call_valid(), or what contains it
+ * (arg_copy_in(), caller_open()).
+ */
+bool caller_capable(const struct kernel *k, const struct call *c, int cap);
+
+/* All of a caller that a call done on its behalf needs. */
+struct caller {
+	pid_t tgid;		/* host */
+	pid_t guest_tid;	/* in its own pid namespace */
+	struct act_cred cred;
+	int root, cwd, mntns;	/* descriptors; mntns -1 if it is the guest's own */
+};
+
+/**
+ * caller_open() - Look at a caller while it waits; the call is slow from here
+ * @dirfd_arg: the number of the argument that is a directory descriptor and
+ *             takes the place of the working directory; -1 for none
+ *
+ * Return: 0, -EBADF for a bad directory descriptor, -ESRCH if the caller is
+ * gone. On success to be closed by caller_close().
+ */
+int caller_open(const struct kernel *k, struct call *c, int dirfd_arg, struct caller *ret);
+void caller_close(struct caller *who);
+
+/* Fill an act's who and where. */
+void caller_act(const struct caller *who, struct act *act);
+
+#endif

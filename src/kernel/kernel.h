@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel.h - all state of one guest kernel
+ */
+#ifndef WEIR_KERNEL_KERNEL_H
+#define WEIR_KERNEL_KERNEL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "kernel/event.h"
+#include "kernel/guest.h"
+#include "ns/agent.h"
+#include "ns/cgroup.h"
+#include "ns/ids.h"
+#include "ns/nsproxy.h"
+#include "ns/root.h"
+#include "passthrough/trap.h"
+
+#define BOOT_MAX_STEPS 16
+
+struct boot_step {
+	const char *name;
+	uint64_t ns;
+};
+
+/* A process that the kernel put into the guest: init, or one of `weir exec`. */
+struct guest_process {
+	struct kernel *kernel;
+	pid_t pid;
+	int pidfd;
+	struct door *door;		/* NULL if its mask needs none */
+	struct event_source hangup;	/* the door's listener: nobody left behind it */
+	struct client *client;		/* who waits for its end, NULL for nobody */
+	struct guest_process *next;
+};
+
+/**
+ * enum guest_state - Life of a guest
+ *
+ *   BOOTING  init does not run yet            -> RUNNING by boot(), or the end
+ *   RUNNING  init runs                        -> STOPPING by weir stop
+ *   STOPPING init was asked to shut down      -> DEAD when it ends, or by force
+ *   DEAD     init has ended or was killed     -> the kernel ends
+ *
+ * Written by boot.c and life.c only; the control socket reads it.
+ */
+enum guest_state { GUEST_BOOTING, GUEST_RUNNING, GUEST_STOPPING, GUEST_DEAD, GUEST_NUM_STATES };
+extern const char *const guest_state_str[GUEST_NUM_STATES];
+
+struct kernel {
+	const struct guest_config *cfg;
+	struct event_loop ev;
+
+	/* boot */
+	uint64_t start_ns;		/* monotonic, host */
+	struct boot_step step[BOOT_MAX_STEPS];
+	unsigned nsteps;
+	uint64_t boot_ns;		/* until init ran */
+
+	/* the guest's place on the host; set by boot, then constant */
+	struct nsproxy ns;
+	struct root *root;
+	struct cgroup cgroup;
+	int userns_fd;			/* -1: the host's */
+	struct agent agent;
+	struct console *console;	/* the guest's pty; NULL: it has none */
+	struct id_map guest_uid, guest_gid;	/* the guest's, against ours */
+	uint64_t mntns_inode;		/* the guest's own namespaces */
+	uint64_t userns_inode;
+	bool nested_userns;		/* the policy lets the guest make user namespaces */
+	int guest_uts, guest_net;	/* namespace descriptors for the doors' threads; -1 */
+
+	/* traps */
+	struct trap_counter *counter;	/* by lane_rule.id */
+
+	/* event loop's thread only */
+	enum guest_state state;
+	struct guest_process *process;
+	pid_t init_pid;			/* 0: not started, or reaped */
+	int init_pidfd;
+	struct event_source signal_src, monitor_src, control_src;
+	struct event_source timer_src;	/* stop's patience; fd -1 when unarmed */
+	struct client *clients;
+	int exit_status;
+
+	_Atomic int ending;		/* enum guest_end, asked for by any thread */
+	int wake;			/* eventfd: a thread changed something above */
+	struct event_source wake_src;
+};
+
+/* boot.c: start the guest; on failure everything is undone and @err says why. */
+int boot(struct kernel *k, struct ns_error *err);
+void boot_undo(struct kernel *k);
+
+/* process.c: put a process into the guest, with its door. */
+int process_start(struct kernel *k, const struct spawn_request *rq, struct client *client,
+		  struct guest_process **ret, struct ns_error *err);
+void process_reap(struct kernel *k);
+void process_forget_client(struct kernel *k, struct client *c);
+
+/* enter.c: what the process itself does before its program runs. */
+void guest_enter(void *kernel, const struct spawn *s) __attribute__((noreturn));
+
+/* life.c: ends of a guest. */
+void guest_end(struct kernel *k, enum guest_end how);	/* any thread */
+void guest_stop(struct kernel *k, unsigned patience_ms);
+int life_init(struct kernel *k, struct ns_error *err);
+
+/* syscall.c: the handler of every door. */
+long syscall_handle(void *kernel, struct call *c);
+bool syscall_has_handler(int nr);
+
+/* control.c: the control socket. */
+int control_init(struct kernel *k, struct ns_error *err);
+void control_exit(struct kernel *k);
+void client_process_ended(struct kernel *k, struct client *c, int status);
+
+/* stats.c: the JSON of weir stats, to be freed by json_decref(). */
+struct json_t;
+struct json_t *stats_json(struct kernel *k);
+
+#endif

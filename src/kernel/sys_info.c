@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sys_info.c - sysinfo and syslog: the guest's machine and the guest's log
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/log.h"
+#include "kernel/syscall.h"
+#include "kernel/util.h"
+#include "passthrough/hostcall.h"
+
+/* Memory: the smaller of the host's and the policy's limit. */
+static void limit_memory(const struct kernel *k, struct sysinfo *si)
+{
+	uint64_t unit = si->mem_unit, limit = k->cfg->policy->memory / unit;
+	uint64_t used = cgroup_memory_used(&k->cgroup) / unit;
+
+	if (!limit || limit >= si->totalram)
+		return;
+	si->totalram = limit;
+	si->freeram = limit > used ? limit - used : 0;
+	si->sharedram = si->bufferram = si->totalhigh = si->freehigh = 0;
+	si->totalswap = si->freeswap = 0;
+}
+
+long sys_sysinfo(struct kernel *k, struct call *c)
+{
+	struct sysinfo si;
+	int ret = host_result(sysinfo(&si));
+
+	if (ret < 0)
+		return ret;
+	si.uptime = (host_now() - k->start_ns) / NSEC_PER_SEC;
+	limit_memory(k, &si);
+	return arg_copy_out(c, 0, &si, sizeof(si));
+}
+
+/* syslog(2) commands, kernel/printk's names */
+enum {
+	SYSLOG_CLOSE, SYSLOG_OPEN, SYSLOG_READ, SYSLOG_READ_ALL, SYSLOG_READ_CLEAR, SYSLOG_CLEAR,
+	SYSLOG_CONSOLE_OFF, SYSLOG_CONSOLE_ON, SYSLOG_CONSOLE_LEVEL, SYSLOG_SIZE_UNREAD,
+	SYSLOG_SIZE_BUFFER,
+};
+
+#define SYSLOG_BYTES (256 * 1024)	/* what we say our buffer holds */
+
+/* Readers of this guest: where "clear" and "read" have come to. */
+static pthread_mutex_t syslog_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t cleared, read_up_to;
+
+static size_t render(uint64_t *cursor, char *buf, size_t size)
+{
+	struct log_entry e;
+	size_t used = 0;
+	uint64_t next = *cursor;
+
+	while (log_read(&next, &e)) {
+		char line[LOG_LINE + 40];
+		int level = e.level;
+		size_t n;
+
+		line[0] = '<';
+		line[1] = '0' + level;
+		line[2] = '>';
+		n = 3 + log_format(&e, line + 3, sizeof(line) - 4);
+		line[n++] = '\n';
+		if (used + n > size)
+			break;
+		memcpy(buf + used, line, n);
+		used += n;
+		*cursor = next;
+	}
+	return used;
+}
+
+/* READ_ALL gives the newest text that fits. */
+static long read_all(struct call *c, size_t want, bool clear)
+{
+	cleanup_free char *buf = malloc(SYSLOG_BYTES);
+	uint64_t cursor;
+	size_t n, skip;
+	int ret;
+
+	if (!buf)
+		return -ENOMEM;
+	pthread_mutex_lock(&syslog_lock);
+	cursor = cleared;
+	n = render(&cursor, buf, SYSLOG_BYTES);
+	if (clear)
+		cleared = cursor;
+	pthread_mutex_unlock(&syslog_lock);
+	skip = n > want ? n - want : 0;
+	while (skip > 0 && skip < n && buf[skip - 1] != '\n')
+		skip++;
+	ret = arg_copy_out(c, 1, buf + skip, n - skip);
+	return ret < 0 ? ret : (long)(n - skip);
+}
+
+/* Waits for a line, as syslog(2) says; the door has other threads. */
+static long read_some(struct call *c, size_t want)
+{
+	cleanup_free char *buf = malloc(MIN(want, (size_t)SYSLOG_BYTES));
+	struct timespec nap = { .tv_nsec = 100000000 };
+	size_t n;
+	int ret;
+
+	if (!buf)
+		return -ENOMEM;
+	for (;;) {
+		pthread_mutex_lock(&syslog_lock);
+		n = render(&read_up_to, buf, MIN(want, (size_t)SYSLOG_BYTES));
+		pthread_mutex_unlock(&syslog_lock);
+		if (n || want <= LOG_LINE || !call_valid(c))
+			break;
+		call_slow(c);
+		nanosleep(&nap, NULL);
+	}
+	ret = arg_copy_out(c, 1, buf, n);
+	return ret < 0 ? ret : (long)n;
+}
+
+long sys_syslog(struct kernel *k, struct call *c)
+{
+	int type = arg_int(c, 0), len = arg_int(c, 2);
+	bool buffer = type == SYSLOG_READ || type == SYSLOG_READ_ALL || type == SYSLOG_READ_CLEAR;
+
+	if (type < SYSLOG_CLOSE || type > SYSLOG_SIZE_BUFFER)
+		return -EINVAL;
+	if (type != SYSLOG_READ_ALL && type != SYSLOG_SIZE_BUFFER &&
+	    !(caller_capable(k, c, CAP_SYSLOG) && call_valid(c)))
+		return -EPERM;
+	if (buffer && (!c->arg[1] || len < 0))
+		return -EINVAL;
+	if (buffer && len == 0)
+		return 0;
+	switch (type) {
+	case SYSLOG_READ:
+		return read_some(c, len);
+	case SYSLOG_READ_ALL:
+		return read_all(c, len, false);
+	case SYSLOG_READ_CLEAR:
+		return read_all(c, len, true);
+	case SYSLOG_CLEAR:
+		pthread_mutex_lock(&syslog_lock);
+		cleared = log_end();
+		pthread_mutex_unlock(&syslog_lock);
+		return 0;
+	case SYSLOG_CONSOLE_LEVEL:
+		return len < 1 || len > 8 ? -EINVAL : 0;
+	case SYSLOG_SIZE_UNREAD:
+		return (log_end() - read_up_to) * LOG_LINE;
+	case SYSLOG_SIZE_BUFFER:
+		return SYSLOG_BYTES;
+	default:
+		return 0;
+	}
+}

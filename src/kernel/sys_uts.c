@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sys_uts.c - uname, sethostname, setdomainname
+ *
+ * A door's thread enters the guest's UTS namespace when it first needs it and
+ * stays there: then the call is one host call on the copied name.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/utsname.h>
+
+#include "kernel/syscall.h"
+#include "passthrough/hostcall.h"
+
+#define UTS_NAME_MAX 64	/* __NEW_UTS_LEN, linux/utsname.h */
+
+static int enter_uts(const struct kernel *k)
+{
+	static __thread bool entered;
+	int ret;
+
+	if (entered || k->guest_uts < 0)
+		return 0;
+	ret = host_call(SYS_setns, k->guest_uts, CLONE_NEWUTS);
+	entered = ret == 0;
+	return ret;
+}
+
+static long set_name(struct kernel *k, struct call *c, long nr)
+{
+	int len = arg_int(c, 1);
+	char name[UTS_NAME_MAX];
+	int ret;
+
+	if (!caller_capable(k, c, CAP_SYS_ADMIN))
+		return -EPERM;
+	if (len < 0 || len > UTS_NAME_MAX)
+		return -EINVAL;
+	ret = arg_copy_in(c, 0, name, len);
+	if (ret == 0)
+		ret = enter_uts(k);
+	return ret < 0 ? ret : host_call(nr, name, len);
+}
+
+long sys_sethostname(struct kernel *k, struct call *c)
+{
+	return set_name(k, c, SYS_sethostname);
+}
+
+long sys_setdomainname(struct kernel *k, struct call *c)
+{
+	return set_name(k, c, SYS_setdomainname);
+}
+
+long sys_uname(struct kernel *k, struct call *c)
+{
+	struct utsname u = {};
+	int ret = enter_uts(k);
+
+	if (ret == 0)
+		ret = host_result(uname(&u));
+	if (ret < 0)
+		return ret;
+	if (k->cfg->policy->kernel_release) {
+		memset(u.release, 0, sizeof(u.release));
+		snprintf(u.release, sizeof(u.release), "%s", k->cfg->policy->kernel_release);
+	}
+	return arg_copy_out(c, 0, &u, sizeof(u));
+}
