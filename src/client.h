@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client.h - a command's connection to a guest's control socket
+ *
+ * kernel/control.c says what goes over it.
+ */
+#ifndef WEIR_CLIENT_H
+#define WEIR_CLIENT_H
+
+#include <jansson.h>
+
+void json_decref_p(json_t **j);
+#define cleanup_json __attribute__((cleanup(json_decref_p)))
+
+/* Connect, or say why not. Return: a socket or -1. */
+int guest_connect(const char *cmd, const char *name);
+
+/* Send a message, which is freed. Return: 0 or a negative errno. */
+int guest_send(int sock, json_t *msg, const int *fds, unsigned nfds);
+
+/* The next message, the caller's; NULL when the guest is gone. @ret_fd gets its
+ * descriptor or -1, may be NULL. */
+json_t *guest_recv(int sock, int *ret_fd);
+
+/* Ask and wait for the answer. Return: 0, or 1 after saying what went wrong. */
+int guest_ask(int sock, const char *cmd, json_t *msg, int *ret_fd);
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_run.c - weir run: from the command line to a guest and its monitor
+ *
+ * Everything is read and checked before anything is started.
+ */
+#include <getopt.h>
+#include <limits.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "cmd.h"
+#include "monitor.h"
+#include "kernel/cleanup.h"
+#include "kernel/guest.h"
+#include "kernel/log.h"
+#include "kernel/syscall.h"
+#include "kernel/util.h"
+#include "passthrough/hostcall.h"
+
+#define MAX_SET 128	/* --set options */
+
+struct run_options {
+	const char *policy, *name, *root;
+	char *set[MAX_SET];
+	size_t nset;
+	bool detach, verbose;
+	char **cmd;	/* NULL: the policy's init */
+};
+
+/* ---- command line ------------------------------------------------------ */
+
+static int parse_options(int argc, char **argv, struct run_options *o)
+{
+	static const struct option longs[] = {
+		{ "policy", required_argument, NULL, 'p' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "root", required_argument, NULL, 'r' },
+		{ "set", required_argument, NULL, 's' },
+		{ "detach", no_argument, NULL, 'd' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+p:n:r:dv", longs, NULL)) != -1) {
+		switch (c) {
+		case 'p':
+			o->policy = optarg;
+			break;
+		case 'n':
+			o->name = optarg;
+			break;
+		case 'r':
+			o->root = optarg;
+			break;
+		case 's':
+			if (o->nset == MAX_SET)
+				return cmd_fail(EXIT_USAGE, "--set: more than %d; write a policy file",
+						MAX_SET);
+			o->set[o->nset++] = optarg;
+			break;
+		case 'd':
+			o->detach = true;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		default:
+			return cmd_fail(EXIT_USAGE, "run: usage: weir run [-p POLICY] [-n NAME] "
+						    "[--set SECTION.KEY=VALUE] [-d] [-v] [-r ROOT] "
+						    "[--] [CMD ARG...]");
+		}
+	}
+	if (o->name && !state_valid_name(o->name))
+		return cmd_fail(EXIT_USAGE, "run: -n %s: a name has letters, digits, '-', '_', '.', "
+					    "and fewer than 64 of them", o->name);
+	if (o->root && str_starts(o->root, "disk:"))
+		return cmd_fail(EXIT_USAGE, "run: -r %s: this version has no guest disks; give a "
+					    "directory", o->root);
+	if (argv[optind])
+		o->cmd = argv + optind;
+	return 0;
+}
+
+struct run {
+	struct run_options opt;
+	struct policy *policy;
+	struct lanes *lanes;
+	struct id_choice ids;
+	char cwd[PATH_MAX];
+	struct monitor monitor;
+};
+
+static int load_policy(struct run *r)
+{
+	struct policy_error err = {};
+	const struct policy_namespace *user;
+
+	if (policy_load(r->opt.policy ? r->opt.policy : "hosting", r->opt.set, r->opt.nset,
+			&r->policy, &err) < 0 ||
+	    lanes_build(r->policy, &r->lanes, &err) < 0 || syscall_check(r->lanes, &err) < 0)
+		return cmd_fail(EXIT_USAGE, "%s", err.text);
+	user = &r->policy->ns[POLICY_NS_USER];
+	if (geteuid() != 0 && user->mode != NS_MODE_NEW)
+		return cmd_fail(EXIT_USAGE, "%s:%d: only root can run a guest without a user "
+					    "namespace of its own; write user = new",
+				user->pos.file, user->pos.line);
+	if (!r->opt.root && r->policy->writable == WRITABLE_YES)
+		return cmd_fail(EXIT_USAGE, "%s:%d: writable = yes would let the guest write to the "
+					    "host's own root; give a directory with -r, or write "
+					    "overlay", r->policy->writable_pos.file,
+				r->policy->writable_pos.line);
+	return 0;
+}
+
+/* ---- what the guest is given -------------------------------------------- */
+
+static bool env_names(const char *entry, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(entry, name, len) == 0 && entry[len] == '=';
+}
+
+/* The policy's variables, then defaults for what it does not set. Nothing
+ * else of the caller's environment: it may hold secrets. */
+static char **guest_env(const struct policy *p)
+{
+	static const char *const pass[] = { "TERM", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE",
+					    "LC_MESSAGES", "COLORTERM", "NO_COLOR" };
+	static const char *const fixed[] = {
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "container=weir",
+	};
+	char **env = calloc(POLICY_MAX_ENV + ARRAY_SIZE(pass) + ARRAY_SIZE(fixed) + 1,
+			    sizeof(*env));
+	size_t n = 0;
+
+	for (; env && p->env[n]; n++)
+		env[n] = (char *)p->env[n];
+	for (size_t i = 0; env && i < ARRAY_SIZE(pass) + ARRAY_SIZE(fixed); i++) {
+		bool is_pass = i < ARRAY_SIZE(pass);
+		char *entry = NULL, *name;
+		bool set = false;
+
+		if (!is_pass)
+			entry = strdup(fixed[i - ARRAY_SIZE(pass)]);
+		else if (getenv(pass[i]) && asprintf(&entry, "%s=%s", pass[i], getenv(pass[i])) < 0)
+			entry = NULL;
+		if (!entry)
+			continue;
+		name = strndup(entry, strcspn(entry, "="));
+		for (size_t j = 0; p->env[j]; j++)
+			set |= env_names(p->env[j], name);
+		free(name);
+		if (set)
+			free(entry);
+		else
+			env[n++] = entry;
+	}
+	return env;
+}
+
+static int choose_ids(struct run *r)
+{
+	static const enum id_want want[] = {
+		[IDS_AUTO] = ID_WANT_AUTO,
+		[IDS_SINGLE] = ID_WANT_SINGLE,
+		[IDS_RANGE] = ID_WANT_EXPLICIT,
+	};
+	struct id_request rq = {
+		.want_uid = want[r->policy->uid.mode],
+		.want_gid = want[r->policy->gid.mode],
+		.caller = geteuid(),
+		.caller_gid = getegid(),
+		.name = r->monitor.state.name,
+	};
+	const struct policy_ids *from[] = { &r->policy->uid, &r->policy->gid };
+	struct id_map *to[] = { &rq.uid, &rq.gid };
+	struct ns_error err = {};
+
+	for (int i = 0; i < 2; i++) {
+		to[i]->n = from[i]->nextents;
+		for (unsigned e = 0; e < from[i]->nextents; e++)
+			to[i]->e[e] = (struct id_extent){ from[i]->extent[e].guest,
+							  from[i]->extent[e].host,
+							  from[i]->extent[e].count };
+	}
+	if (ids_choose(&rq, &r->ids, &err) < 0)
+		return cmd_fail(EXIT_USAGE, "%s:%d: %s", r->policy->uid.pos.file,
+				r->policy->uid.pos.line, err.text);
+	return 0;
+}
+
+static void configure(struct run *r)
+{
+	struct guest_config *cfg = &r->monitor.cfg;
+
+	if (!getcwd(r->cwd, sizeof(r->cwd)))
+		strcpy(r->cwd, "/");
+	*cfg = (struct guest_config){
+		.policy = r->policy,
+		.lanes = r->lanes,
+		.mask = r->monitor.mask,
+		.ids = &r->ids,
+		.name = r->monitor.state.name,
+		.root = r->opt.root,
+		.cmd = r->opt.cmd,
+		.cwd = r->cwd,
+		.env = guest_env(r->policy),
+		.state_dir = r->monitor.state.dir,
+		.state_lock = r->monitor.state.lock,
+		.control = r->monitor.state.control,
+		.stdio = { 0, 1, 2 },
+		.detached = r->opt.detach,
+		.verbose = r->opt.verbose,
+		.rootless = geteuid() != 0,
+	};
+	for (int i = 0; i < 3 && !r->opt.detach; i++)
+		cfg->tty[i] = isatty(i);
+}
+
+/* -d: go on in a child; the command waits until init runs.
+ * Return: -1 in the child, else the exit status of the command. */
+static int detach(struct run *r)
+{
+	int p[2];
+	pid_t pid;
+	char c;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return cmd_fail(EXIT_NOSTART, "cannot make a pipe");
+	pid = fork();
+	if (pid == 0) {
+		setsid();
+		close(p[0]);
+		r->monitor.up = p[1];
+		return -1;
+	}
+	close(p[1]);
+	if (pid < 0)
+		return cmd_fail(EXIT_NOSTART, "cannot fork");
+	if (host_read(p[0], &c, 1) == 1) {
+		printf("%s\n", r->monitor.state.name);
+		return 0;
+	}
+	waitpid(pid, NULL, 0);
+	return EXIT_NOSTART;	/* the child has said why */
+}
+
+static int monitor_guest(struct run *r)
+{
+	struct monitor *m = &r->monitor;
+	int ret;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	monitor_init_signals(m);
+	if (!r->opt.detach)
+		terminal_init(&m->term);
+	if (monitor_share_mask(m) < 0) {
+		state_remove(&m->state);
+		return cmd_fail(EXIT_NOSTART, "no memory for the mask");
+	}
+	configure(r);
+	do
+		ret = monitor_run(m);
+	while (ret == 0 && m->end == END_RESTART);
+	state_remove(&m->state);
+	if (ret)
+		return ret;
+	return m->end == END_KILLED && m->status != EXIT_NOSTART ? 128 + SIGKILL : m->status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static struct run r = {
+		.monitor = {
+			.up = -1, .signals = -1, .kernel_sock = -1,
+			.term = { .in = -1, .out = -1, .master = -1 },
+		},
+	};
+	struct state *state = &r.monitor.state;
+	char err[4096];
+	int ret;
+
+	ret = parse_options(argc, argv, &r.opt);
+	if (ret == 0)
+		ret = load_policy(&r);
+	if (ret)
+		return ret;
+	log_set_verbose(r.opt.verbose);
+	ret = state_create(r.opt.name, state, err, sizeof(err));
+	if (ret < 0)
+		return cmd_fail(EXIT_NOSTART, "%s", err);
+	ret = choose_ids(&r);
+	if (ret) {
+		state_remove(state);
+		return ret;
+	}
+	if (r.opt.detach) {
+		ret = detach(&r);
+		if (ret >= 0)
+			return ret;
+	}
+	return monitor_guest(&r);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - the weir command: a word, and who does it
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "kernel/util.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "run",	cmd_run,	"boot a guest and run a command or its init" },
+	{ "list",	cmd_list,	"the running guests" },
+	{ "exec",	cmd_exec,	"run a command in a running guest" },
+	{ "console",	cmd_console,	"the console of a detached guest (leave with Ctrl-])" },
+	{ "log",	cmd_log,	"a guest's kernel log" },
+	{ "stats",	cmd_stats,	"what was trapped, how often and how fast" },
+	{ "stop",	cmd_stop,	"shut a guest down" },
+	{ "kill",	cmd_kill,	"end a guest at once" },
+	{ "reboot",	cmd_reboot,	"restart a guest" },
+	{ "policy",	cmd_policy,	"check, show, explain and compare policies" },
+	{ "version",	cmd_version,	"version and built-in features" },
+};
+
+int cmd_fail(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("weir: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	return status;
+}
+
+static void usage(FILE *f)
+{
+	fprintf(f, "usage: weir COMMAND [ARG...]\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fprintf(f, "\nSee weir(1). To begin: weir run -- sh\n");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (streq(argv[1], "--help") || streq(argv[1], "-h") || streq(argv[1], "help")) {
+		usage(stdout);
+		return 0;
+	}
+	if (streq(argv[1], "--version"))
+		argv[1] = (char *)"version";
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (streq(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	return cmd_fail(EXIT_USAGE, "%s: no such command; weir --help lists them", argv[1]);
+}

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""run.py WEIR [--update] - what weir says to good and to broken policies
+
+A file's name is its test's name. "# run: ARGS" lines in it are commands of
+weir, FILE standing for the file; without any, it is checked. What is printed
+and the exit status are compared with NAME.expect beside it; --update writes
+that file. A broken policy must be refused with one line and status 2.
+Then the faults that no file in a repository can have. Output: TAP.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WEIR = os.path.abspath(sys.argv[1])
+UPDATE = "--update" in sys.argv
+count = failed = 0
+
+
+def weir(args, cwd):
+    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
+    for name in os.environ:
+        if name.endswith("SAN_OPTIONS"):
+            env[name] = os.environ[name]
+    p = subprocess.run([WEIR] + args, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    return p.stdout.decode("utf-8", "replace"), p.returncode
+
+
+def result(ok, name, why=""):
+    global count, failed
+    count += 1
+    failed += not ok
+    print(f"{'ok' if ok else 'not ok'} {count} {name}")
+    for line in [] if ok else why.splitlines():
+        print(f"# {line}")
+
+
+def run_file(folder, name, work):
+    path = os.path.join(folder, name + ".policy")
+    with open(os.path.join(HERE, path), "rb") as f:
+        lines = re.findall(rb"^# run: (.*)$", f.read(), re.M)
+    commands = [line.decode().split() for line in lines] or [["policy", "check", name + ".policy"]]
+    got = ""
+    for args in commands:
+        args = [f"./{name}.policy" if a == "FILE" else a for a in args]
+        out, status = weir(args, os.path.join(work, folder))
+        # The lines of shipped policies move.
+        got += re.sub(r"\b(?<!/)(base|hosting|jail|build|all-trap)\.policy:\d+", r"\1.policy:N", out)
+        got += f"exit {status}\n"
+    expect = os.path.join(HERE, folder, name + ".expect")
+    if UPDATE:
+        with open(expect, "w") as f:
+            f.write(got)
+    try:
+        with open(expect) as f:
+            wanted = f.read()
+    except FileNotFoundError:
+        wanted = "(no .expect file)\n"
+    ok, why = got == wanted, f"expected:\n{wanted}got:\n{got}"
+    if folder == "invalid" and (got.count("\n") != 2 or not got.endswith("exit 2\n")):
+        ok, why = False, f"not one line and status 2:\n{got}"
+    result(ok, f"{folder}/{name}", why)
+
+
+def refused(name, path, wanted, cwd):
+    out, status = weir(["policy", "check", path], cwd)
+    ok = status == 2 and out.count("\n") == 1 and wanted in out
+    result(ok, name, f"wanted '{wanted}', status 2; got status {status}:\n{out}")
+
+
+GOOD = "[policy]\ninherit = base\n"
+
+
+def write(path, text=GOOD, mode=0o644):
+    with open(path, "w") as f:
+        f.write(text)
+    os.chmod(path, mode)
+
+
+def run_faults(d):
+    """Files as the file system can present them."""
+    write(f"{d}/good.policy")
+    out, status = weir(["policy", "check", "./good.policy"], d)
+    result(status == 0, "file/good", out)
+    write(f"{d}/group.policy", mode=0o664)
+    refused("file/group-writable", "./group.policy", "group-writable", d)
+    write(f"{d}/world.policy", mode=0o646)
+    refused("file/world-writable", "./world.policy", "world-writable", d)
+    os.symlink("good.policy", f"{d}/link.policy")
+    refused("file/symlink", "./link.policy", "symbolic link", d)
+    os.symlink("/nonexistent", f"{d}/dangling.policy")
+    refused("file/dangling-symlink", "./dangling.policy", "symbolic link", d)
+    os.mkdir(f"{d}/dir.policy")
+    refused("file/directory", "./dir.policy", "is a directory", d)
+    os.mkfifo(f"{d}/fifo.policy")
+    refused("file/fifo", "./fifo.policy", "not a regular file", d)
+    refused("file/device", "/dev/null", "not a regular file", d)
+    refused("file/missing", "./missing.policy", "no such file", d)
+    refused("file/below-a-file", "./good.policy/x", "no such file", d)
+    refused("name/missing", "hostin", "did you mean hosting", d)
+    refused("name/empty", "", "no name", d)
+    refused("name/dots", "..", "there is no policy", d)
+    refused("name/long", "x" * 3000, "too long", d)
+    write(f"{d}/big.policy", GOOD + "# " + "x" * 100 + "\n" * (10 << 20))
+    refused("file/ten-megabytes", "./big.policy", "at most 1048576", d)
+    write(f"{d}/full.policy", GOOD + "#\n" * ((1 << 19) - 20))
+    out, status = weir(["policy", "check", "./full.policy"], d)
+    result(status == 0, "file/one-megabyte-of-comments", out)
+    write(f"{d}/many.policy", GOOD + "[syscalls]\n" +
+          "".join(f"close = deny EBADF if fd == {i}\n" for i in range(20000)))
+    refused("file/twenty-thousand-rules", "./many.policy", "more than 64 rules", d)
+    for i in range(10):
+        write(f"{d}/deep{i}.policy", f"[policy]\ninherit = ./deep{i + 1}.policy\n")
+    write(f"{d}/deep10.policy")
+    refused("file/deep-inherit", "./deep0.policy", "inherit each other", d)
+    if os.geteuid() == 0:
+        write(f"{d}/theirs.policy")
+        os.chown(f"{d}/theirs.policy", 65534, -1)
+        refused("file/not-owned", "./theirs.policy", "belongs to user 65534", d)
+        result(True, "file/unreadable # SKIP root reads everything")
+    else:
+        result(True, "file/not-owned # SKIP needs root")
+        write(f"{d}/secret.policy", mode=0)
+        refused("file/unreadable", "./secret.policy", "cannot be read", d)
+
+
+def run_shipped(d):
+    """A shown policy is a policy, and means the same."""
+    for name in ["base", "hosting", "jail", "build", "all-trap"]:
+        out, status = weir(["policy", "show", name], d)
+        write(f"{d}/{name}-shown.policy", out)
+        out, status = weir(["policy", "diff", name, f"./{name}-shown.policy"], d)
+        result(status == 0 and out == "", f"show/{name}", out)
+        first, _ = weir(["policy", "show", f"./{name}-shown.policy"], d)
+        write(f"{d}/{name}-again.policy", first)
+        second, _ = weir(["policy", "show", f"./{name}-again.policy"], d)
+
+        def plain(text):
+            return re.sub(r"^#.*\n", "", text, flags=re.M)
+        result(plain(first) == plain(second), f"show/{name}-again")
+        out, status = weir(["policy", "show", "--json", name], d)
+        result(status == 0 and out.startswith("{"), f"show/{name}-json", out[:200])
+
+
+def main():
+    with tempfile.TemporaryDirectory() as work:
+        for folder in ["valid", "invalid"]:
+            os.mkdir(os.path.join(work, folder))
+            names = sorted(n for n in os.listdir(os.path.join(HERE, folder)) if n.endswith(".policy"))
+            for n in names:
+                # Whatever the checkout's umask was.
+                to = os.path.join(work, folder, n)
+                shutil.copyfile(os.path.join(HERE, folder, n), to)
+                os.chmod(to, 0o644)
+            for n in names:
+                run_file(folder, n[:-len(".policy")], work)
+        os.mkdir(f"{work}/faults")
+        run_faults(f"{work}/faults")
+        run_shipped(f"{work}/faults")
+    print(f"1..{count}")
+    sys.exit(1 if failed else 0)
+
+
+main()
