@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Suite "escape": attacks that must fail
+
+Each program tries something and prints "FAILED what" when it got through. Where
+CONTROL says so it also runs natively in fresh namespaces, where it must get
+through: a test that finds nothing there would find nothing anywhere.
+"""
+
+import os
+import pty
+import re
+import socket
+import subprocess
+
+import harness
+from harness import Failed, Skipped, test
+
+POLICIES = ("hosting", "all-trap")
+EVERYWHERE = ("hosting", "all-trap", "jail")
+
+# Test: (program, arguments, policies, does it get through natively)
+ATTACKS = {
+    "numbers-x86-64": ("sweep", ["x86-64"], EVERYWHERE, True),
+    "numbers-i386": ("sweep", ["i386"], EVERYWHERE, True),
+    "numbers-x32": ("sweep", ["x32"], EVERYWHERE, False),
+    "high-halves": ("high", [], POLICIES, True),
+    "af-alg": ("afalg", [], EVERYWHERE, True),
+    "pi-requeue": ("pi_requeue", [], EVERYWHERE, True),
+    "io-uring": ("iouring", [], EVERYWHERE, True),
+    "listener": ("listener", [], POLICIES, False),
+    "new-mount-api": ("newmount", [], EVERYWHERE, True),
+    "new-user-namespace": ("newuser", [], EVERYWHERE, True),
+    "setns": ("setns", [], EVERYWHERE, False),
+    "tiocsti": ("tiocsti", [], EVERYWHERE, True),
+    "handles": ("handle", [], EVERYWHERE, False),
+    "sysctl": ("sysctl", [], EVERYWHERE, False),
+    "privileged": ("privileged", [], EVERYWHERE, True),
+    "bad-pointers": ("pointers", [], EVERYWHERE, False),
+    "lengths": ("lengths", [], POLICIES, False),
+    "signal-storm": ("storm", ["3000"], POLICIES, False),
+    "threads-64": ("crowd", ["64", "500"], POLICIES, False),
+    "threads-1000": ("crowd", ["1000", "5"], POLICIES, False),
+    "threads-10000": ("crowd", ["10000", "1"], ("hosting",), False),
+    "killed-in-calls": ("crowd", ["32", "1", "killed"], POLICIES, False),
+    "forks": ("exhaust", ["forks", "3000"], POLICIES, False),
+    "opens": ("exhaust", ["opens"], POLICIES, False),
+    "many-threads": ("exhaust", ["threads"], ("hosting",), False),
+    "many-mounts": ("exhaust", ["mounts", "1000"], POLICIES, False),
+    "many-nodes": ("exhaust", ["nodes"], POLICIES, False),
+    "kill-everything": ("killall", [], EVERYWHERE, False),
+    "thread-credentials": ("threadcreds", [], POLICIES, False),
+    "fd-race": ("fdrace", ["5000"], POLICIES, False),
+    "reopen": ("reopen", [], POLICIES, False),
+    "flip-chroot": ("pathflip", ["chroot", "500"], POLICIES, False),
+    "flip-type": ("pathflip", ["type", "2000"], POLICIES, False),
+    "flip-target": ("pathflip", ["target", "10000"], POLICIES, False),
+    "flip-umount": ("pathflip", ["umount", "10000"], POLICIES, False),
+    "flip-pivot": ("pathflip", ["pivot", "300"], POLICIES, False),
+    "flip-name": ("pathflip", ["host", "20000"], POLICIES, False),
+}
+HEAVY = {"threads-10000", "forks", "many-threads", "flip-type", "flip-target", "flip-umount", "killed-in-calls"}
+
+
+def judge(result):
+    lines = result.out.splitlines()
+    if result.status == 77:
+        raise Skipped(re.sub(r"^.*SKIP ", "", lines[-1]))
+    wrong = [line for line in lines if line.startswith("FAILED")]
+    if wrong:
+        raise Failed("\n".join(wrong[:40]))
+    if result.status != 0:
+        raise Failed(result.text())
+
+
+def attack(program, args, control):
+    def run(case):
+        path = case.ctx.program("escape/" + program)
+        if control and case.policy == "hosting":
+            native = case.reference(path, *args, timeout=120)
+            if "FAILED" not in native.out:
+                raise Failed("gets through nowhere, not even natively: the test is blind\n" + native.text())
+        judge(case.run(path, *args, timeout=180))
+
+    return run
+
+
+for name, (program, args, policies, control) in ATTACKS.items():
+    harness.add("escape", name, attack(program, args, control), policies=policies,
+                serial=name in HEAVY, programs=["escape/" + program])
+
+
+def outside_stays_empty(case, *args):
+    """Run pathflip with a directory of the host that anyone may write; nothing may appear there."""
+    outside = case.directory(0o777)
+    os.chmod(outside, 0o777)
+    judge(case.program("escape/pathflip", *args, outside, timeout=180))
+    left = os.listdir(outside)
+    if left:
+        raise Failed(f"on the host appeared {len(left)} files, such as {left[:5]}")
+
+
+@test("escape", policies=POLICIES, serial=True, programs=["escape/pathflip"])
+def flip_mknod(case):
+    outside_stays_empty(case, "mknod", 20000)
+
+
+@test("escape", policies=POLICIES, serial=True, programs=["escape/pathflip"])
+def flip_link(case):
+    outside_stays_empty(case, "link", 1000)
+
+
+@test("escape", policies=EVERYWHERE, programs=["escape/mounts"])
+def mounts(case):
+    target = case.write(os.path.join(case.directory(0o777), "file"), "untouched", 0o666)
+    before = harness.mount_lines()
+    judge(case.program("escape/mounts", target))
+    with open(target) as f:
+        case.equal("a file of the host, written from inside", f.read(), "untouched")
+    case.equal("the host's mounts", harness.mount_lines(), before)
+
+
+@test("escape", policies=EVERYWHERE, programs=["escape/strangers"])
+def strangers(case):
+    pids = [os.getpid(), os.getppid(), *[p for p in harness.processes() if p > 300][:20]]
+    judge(case.program("escape/strangers", *pids))
+
+
+@test("escape", policies=("hosting", "jail"), programs=["escape/abstract"])
+def abstract_socket(case):
+    name = "weir-test-" + case.ctx.unique()
+    unix = socket.socket(socket.AF_UNIX)
+    inet = socket.socket(socket.AF_INET)
+    with unix, inet:
+        unix.bind("\0" + name)
+        unix.listen()
+        inet.bind(("127.0.0.1", 0))
+        inet.listen()
+        judge(case.program("escape/abstract", name, inet.getsockname()[1]))
+
+
+def on_a_terminal(case, argv):
+    """Run a command with a pty of ours as its three descriptors."""
+    master, slave = pty.openpty()
+    os.fchmod(slave, 0o666)
+    p = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=case.user.env(), cwd="/",
+                         start_new_session=True, **case.user.popen_ids())
+    case.cleanups.append(lambda: harness.stop_popen(p))
+    os.close(slave)
+    text = b""
+    try:
+        while data := os.read(master, 4096):
+            text += data
+    except OSError:	# EIO: the other side is closed
+        pass
+    os.close(master)
+    return harness.Result(argv, p.wait(30), text.decode(errors="replace").replace("\r\n", "\n"), "", 0)
+
+
+# -- descriptors, in every way into a guest -------------------------------
+
+
+@test("escape", policies=EVERYWHERE, programs=["escape/fds"])
+def descriptors_with_pipes(case):
+    judge(case.program("escape/fds", stdin=""))
+
+
+@test("escape", programs=["escape/fds"])
+def descriptors_with_files(case):
+    with open("/dev/null") as f:
+        judge(case.program("escape/fds", stdin=f))
+
+
+@test("escape", programs=["escape/fds"])
+def descriptors_inherited_by_weir(case):
+    """weir is started with a directory and a file of the host's open."""
+    name = case.ctx.unique()
+    argv = case.run_argv([case.ctx.program("escape/fds")], name=name)
+    judge(case.command(["/bin/sh", "-c", 'exec "$@" 7</ 8</etc/passwd 9>/dev/null', "sh", *argv]))
+
+
+@test("escape", programs=["escape/fds"])
+def descriptors_with_a_terminal(case):
+    judge(on_a_terminal(case, case.run_argv([case.ctx.program("escape/fds")])))
+
+
+@test("escape", programs=["escape/fds"])
+def descriptors_by_exec(case):
+    name = case.detached("/bin/sleep", "60")
+    judge(case.weir("exec", name, "--", case.ctx.program("escape/fds")))
+
+
+@test("escape", programs=["escape/fds"])
+def descriptors_by_exec_of_weir_with_open_files(case):
+    name = case.detached("/bin/sleep", "60")
+    argv = [case.ctx.weir, "exec", name, "--", case.ctx.program("escape/fds")]
+    judge(case.command(["/bin/sh", "-c", 'exec "$@" 7</ 8</etc/passwd', "sh", *argv]))
+
+
+@test("escape", programs=["escape/fds"])
+def descriptors_when_detached(case):
+    """What the detached guest's program finds, seen through a directory both can reach."""
+    name = case.detached("/bin/sh", "-c", f"{case.ctx.program('escape/fds')} >/tmp/found 2>&1; echo $? >>/tmp/found; sleep 60")
+    got = harness.wait_until(
+        lambda: (lambda r: r.out if re.search(r"^\d+$", r.out, re.M) else "")(
+            case.weir("exec", name, "--", "/bin/cat", "/tmp/found")))
+    wrong = [line for line in got.splitlines() if line.startswith("FAILED")]
+    if wrong or not got:
+        raise Failed(got or "nothing was written")
+
+
+@test("escape", policies=EVERYWHERE, programs=["escape/tiocsti"])
+def tiocsti_on_the_terminal(case):
+    """The guest is started on a terminal of ours; nothing it does types into it."""
+    judge(on_a_terminal(case, case.run_argv([case.ctx.program("escape/tiocsti")])))
+
+
+# -- exec into a guest under attack ----------------------------------------
+
+
+@test("escape", users=("root", "user"), serial=True)
+def exec_while_attached_to(case):
+    """A guest that tries to trace whatever enters it gains nothing, and the entries go on."""
+    # What it seizes (0x4206) it interrupts (0x4207), waits for (__WALL) and lets go (17).
+    script = """
+import ctypes, os
+ptrace = ctypes.CDLL(None).ptrace
+while True:
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) in (1, os.getpid()):
+            continue
+        pid = int(name)
+        if ptrace(0x4206, pid, 0, 0) == 0:
+            ptrace(0x4207, pid, 0, 0)
+            try:
+                os.waitpid(pid, 0x40000000)
+            except OSError:
+                pass
+            ptrace(17, pid, 0, 0)
+        try:
+            os.open(f"/proc/{name}/exe", os.O_WRONLY)
+            print("FAILED opened", name, flush=True)
+        except OSError:
+            pass
+"""
+    if not os.path.exists("/usr/bin/python3"):
+        raise Skipped("no /usr/bin/python3")
+    name = case.detached("/usr/bin/python3", "-c", script)
+    lost = 0
+    for _ in range(50):
+        r = case.weir("exec", name, "--", "/bin/true", timeout=20)
+        lost += r.status != 0
+    case.equal("entries that failed", lost, 0)
