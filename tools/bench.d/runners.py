@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: Apache-2.0
+"""runners.py - the ways a program can be run: natively, in weir, and in each peer.
+
+A runner turns an argument list into the command that runs it. What must be set up around that
+command but is not part of it (mounts that only this peer needs) comes from outside(), and is not
+timed when the start of the runner is.
+
+What every runner gives its program: the host's / as a read-only root, a /proc, a /dev, a /tmp and a
+tmpfs on /dev/shm of its own (natively and in PRoot: the host's), no network but a loopback, and no
+more limits than the host has. Where they differ:
+  weir      guest.writable=no, so its root is the same read-only bind as bubblewrap's; "overlay" is
+            weir with its default root
+  bwrap     all namespaces but time, no seccomp filter
+  crun      the namespaces of a container but no user namespace (rootless: in one made by unshare),
+            no cgroup, no seccomp filter
+  proot     -0, root is / as seen through its path translation
+  runsc     the best platform this runsc has that needs no /dev/kvm; its gofer serves /
+  uml       one CPU, always; root is hostfs of /, read-only; starting it is booting a kernel
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What is hidden by the /tmp of a runner if the build directory lies there.
+PRIVATE = "/tmp/"
+
+
+def find(program):
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":" + PATH)
+
+
+def first_line(*argv):
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout + done.stderr).strip().partition("\n")[0]
+
+
+class Runner:
+    """name: on the command line; title: in tables; slow: fewer rounds; one_cpu: uses no more."""
+
+    name = title = program = ""
+    slow = one_cpu = False
+
+    def __init__(self, place):
+        self.place = place  # class Place: where things are
+        self.reason = ""  # why it is not measured
+        self.found = ""  # its version
+
+    def find(self):
+        """True if what it needs is there; otherwise the reason is set."""
+        if not self.program or find(self.program):
+            return True
+        self.reason = f"{self.program} is not installed"
+        return False
+
+    def version(self):
+        return first_line(self.program, "--version") if self.program else ""
+
+    def outside(self):
+        return []
+
+    def command(self, argv):
+        return argv
+
+    def output(self, text):
+        """The program's own output, out of everything the runner printed."""
+        return text
+
+    def clean(self):
+        """After every run."""
+
+
+class Native(Runner):
+    name, title = "native", "native"
+
+    def version(self):
+        return "Linux " + os.uname().release
+
+
+class Weir(Runner):
+    program = "weir"
+
+    def __init__(self, place, name, policy, settings, title):
+        super().__init__(place)
+        self.name, self.policy, self.title = name, policy, title
+        self.settings = [word for setting in settings for word in ("--set", setting)]
+
+    def find(self):
+        at = self.place.weir
+        candidates = [at] if at else [REPO / "build/src/weir", REPO / "build/weir", find("weir")]
+        self.weir = next(
+            (str(Path(c).resolve()) for c in candidates if c and os.access(c, os.X_OK)), None
+        )
+        if not self.weir:
+            self.reason = (
+                f"{at} cannot be executed"
+                if at
+                else "no weir in build/ or on PATH: build it or say --weir FILE"
+            )
+            return False
+        shipped = REPO / "policies" / f"{self.policy}.policy"
+        self.policy_name = str(shipped) if shipped.exists() else self.policy
+        return True
+
+    def version(self):
+        return first_line(self.weir, "version")
+
+    def command(self, argv):
+        return [self.weir, "run", "-p", self.policy_name, *self.settings, "--", *argv]
+
+
+class Bubblewrap(Runner):
+    name = title = program = "bwrap"
+
+    def command(self, argv):
+        own = (
+            ["--ro-bind", str(self.place.build), str(self.place.build)]
+            if str(self.place.build).startswith(PRIVATE)
+            else []
+        )
+        return [
+            "bwrap",
+            "--unshare-all",
+            "--ro-bind",
+            "/",
+            "/",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "--tmpfs",
+            "/tmp",
+            *own,
+            *argv,
+        ]
+
+
+class PRoot(Runner):
+    name, title, program, slow = "proot", "PRoot", "proot", True
+
+    def version(self):
+        found = re.search(
+            r"\d+\.\d+\.\d+",
+            subprocess.run(
+                ["proot", "--version"], capture_output=True, text=True, check=False
+            ).stdout,
+        )
+        return "PRoot " + found[0] if found else ""
+
+    def command(self, argv):
+        return ["proot", "-0", "-r", "/", "-w", "/", *argv]
+
+
+def bundle(where, argv, root, build):
+    """An OCI bundle whose program is argv, on a read-only root."""
+    caps = [
+        "CAP_SYS_ADMIN",
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_FOWNER",
+        "CAP_KILL",
+        "CAP_SETUID",
+        "CAP_SETGID",
+    ]
+
+    def mount(target, kind, *words):
+        return {"destination": target, "type": kind, "source": kind, "options": ["nosuid", *words]}
+
+    mounts = [
+        mount("/proc", "proc"),
+        mount("/dev", "tmpfs", "mode=755"),
+        mount("/dev/shm", "tmpfs", "mode=1777"),
+        mount("/tmp", "tmpfs", "mode=1777"),
+    ]
+    if str(build).startswith(PRIVATE):
+        mounts.append(
+            {
+                "destination": str(build),
+                "type": "bind",
+                "source": str(build),
+                "options": ["rbind", "ro"],
+            }
+        )
+    config = {
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": False,
+            "user": {"uid": 0, "gid": 0},
+            "args": list(argv),
+            "env": ["PATH=" + PATH],
+            "cwd": "/",
+            "capabilities": {kind: caps for kind in ("bounding", "effective", "permitted")},
+        },
+        "root": {"path": root, "readonly": True},
+        "hostname": "bench",
+        "mounts": mounts,
+        "linux": {
+            "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount")]
+        },
+    }
+    where.mkdir(parents=True, exist_ok=True)
+    (where / "config.json").write_text(json.dumps(config))
+
+
+class Crun(Runner):
+    name = title = program = "crun"
+
+    def find(self):
+        if not find("unshare"):
+            self.reason = "unshare (util-linux) is not installed"
+            return False
+        return super().find()
+
+    def env(self):
+        """crun makes a directory of its own beside those it is told, even to say its version."""
+        return ["env", f"XDG_RUNTIME_DIR={self.place.run}"]
+
+    def version(self):
+        return first_line(*self.env(), "crun", "--version")
+
+    def outside(self):
+        # crun cannot pivot_root into / itself, so the root is a bind of it. Controllers in both
+        # cgroup hierarchies stop crun 1.8 even if it is told to make no cgroup; an empty tmpfs over
+        # the second one, seen by crun alone, lets it start.
+        script = (
+            "dir=/sys/fs/cgroup/unified\n"
+            "[ ! -d $dir ] || mount -t tmpfs none $dir || exit 1\n"
+            'mount --rbind / "$1" && shift && exec "$@"'
+        )
+        root = self.place.run / "crun/root"
+        root.mkdir(parents=True, exist_ok=True)
+        user = [] if os.geteuid() == 0 else ["-r"]
+        return [
+            *self.env(),
+            "unshare",
+            *user,
+            "-m",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            str(root),
+        ]
+
+    def command(self, argv):
+        where = self.place.run / "crun"
+        bundle(where / "bundle", argv, str(where / "root"), self.place.build)
+        return [
+            "crun",
+            "--root",
+            str(where / "state"),
+            "--cgroup-manager=disabled",
+            "run",
+            "-b",
+            str(where / "bundle"),
+            f"weir-bench-{os.getpid()}",
+        ]
+
+    def clean(self):
+        shutil.rmtree(self.place.run / "crun/state", ignore_errors=True)
+
+
+class Runsc(Runner):
+    name, program, slow = "runsc", "runsc", True
+
+    def find(self):
+        if not super().find():
+            return False
+        flags = subprocess.run(["runsc", "flags"], capture_output=True, text=True, check=False)
+        self.platform = "systrap" if "systrap" in flags.stdout + flags.stderr else "ptrace"
+        self.title = f"runsc ({self.platform})"
+        return True
+
+    def base(self):
+        rootless = [] if os.geteuid() == 0 else ["--rootless"]
+        return [
+            "runsc",
+            *rootless,
+            "--root",
+            str(self.place.run / "runsc/state"),
+            "--network=none",
+            "--platform=" + self.platform,
+            "--ignore-cgroups",
+        ]
+
+    def command(self, argv):
+        where = self.place.run / "runsc"
+        bundle(where / "bundle", argv, "/", self.place.build)
+        return [*self.base(), "run", "-bundle", str(where / "bundle"), f"weir-bench-{os.getpid()}"]
+
+    def clean(self):
+        shutil.rmtree(self.place.run / "runsc/state", ignore_errors=True)
+
+
+class Uml(Runner):
+    name, title, program, slow, one_cpu = "uml", "UML", "linux.uml", True, True
+    BEGIN, END = "@@weir-bench begin", "@@weir-bench end "
+
+    def version(self):
+        return "User-mode Linux " + first_line("linux.uml", "--version")
+
+    def command(self, argv):
+        where = self.place.run / "uml"
+        where.mkdir(parents=True, exist_ok=True)
+        (where / "job").write_text(
+            "exec " + " ".join("'" + word.replace("'", "'\\''") + "'" for word in argv) + "\n"
+        )
+        return [
+            "linux.uml",
+            "mem=1G",
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "ro",
+            f"init={self.place.umlinit}",
+            f"uml_dir={where}/",
+            f"umid=weir-bench-{os.getpid()}",
+            "con0=null,fd:1",
+            "con=null",
+            "quiet",
+            "loglevel=0",
+            f"BENCH_JOB={where}/job",
+            f"BENCH_DIR={self.place.build}",
+        ]
+
+    def output(self, text):
+        inside = text.partition(self.BEGIN)[2].partition(self.END)
+        return inside[0].replace("\r", "")
+
+    def status(self, result):
+        """linux.uml exits 0 however the program ended: the real status is on the console."""
+        ended = re.search(re.escape(self.END) + r"(\d+)", result.out)
+        if isinstance(result.status, int):
+            result.status = (
+                int(ended[1]) if ended else "the kernel stopped before the program ended"
+            )
+        return result
+
+
+def all_runners(place):
+    plain = ["guest.writable=no"]
+    return [
+        Native(place),
+        Weir(place, "hosting", "hosting", plain, "weir hosting"),
+        Weir(place, "jail", "jail", plain, "weir jail"),
+        Weir(place, "all-trap", "all-trap", plain, "weir all-trap"),
+        Weir(place, "overlay", "hosting", [], "weir hosting, overlay root"),
+        Bubblewrap(place),
+        Crun(place),
+        PRoot(place),
+        Runsc(place),
+        Uml(place),
+    ]

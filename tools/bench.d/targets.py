@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""targets.py - how fast weir has to be, beside what was measured in this run."""
+from workloads import MACRO
+
+LANE = ("fault", "read", "write", "stat", "open", "mmap", "fork", "exec")
+
+
+class Target:
+    """met: True, False, or None if there is no measurement; near: missed by less than the spread."""
+
+    def __init__(self, what, limit, measured=None, met=None, near=False):
+        self.what, self.limit, self.measured, self.met, self.near = what, limit, measured, met, near
+
+    def verdict(self):
+        if self.met is False and self.near:
+            return "NOT met, within the spread"
+        return {True: "met", False: "NOT met", None: "not measured"}[self.met]
+
+
+def number(cell, unit=""):
+    digits = 0 if abs(cell[0]) >= 100 else 1 if abs(cell[0]) >= 10 else 2
+    text = f"{cell[0]:.{digits}f}"
+    if cell[1] is not None:
+        text += f" ±{cell[1]:.{digits}f}"
+    return text + unit
+
+
+def at_most(what, cell, limit, of, unit=""):
+    if cell is None:
+        return Target(what, of)
+    near = cell[0] - (cell[1] or 0) <= limit
+    return Target(what, of, number(cell, unit), cell[0] <= limit, near)
+
+
+def at_least(what, cell, limit, of):
+    if cell is None:
+        return Target(what, of)
+    near = cell[0] + (cell[1] or 0) >= limit
+    return Target(what, of, number(cell), cell[0] >= limit, near)
+
+
+def slower(samples, peer, row="trap"):
+    return samples.ratio(peer, row, "hosting")
+
+
+def all_targets(samples, memory):
+    """memory: KiB of all weir processes of a guest at rest, or None."""
+    ours = "hosting"
+    mean = samples.geometric_mean(ours, MACRO)
+    targets = [
+        at_most("getppid", samples.difference(ours, "getppid"), 60, "≤ native + 60 ns", " ns more")
+    ]
+    targets += [
+        at_most(row, samples.ratio(ours, row), 1.05, "= native (≤ 1.05 ×)")
+        for row in ("clock-real", "clock-mono")
+    ]
+    targets += [
+        at_most(row, samples.ratio(ours, row, "bwrap"), 1.05, "≤ 1.05 × bwrap") for row in LANE
+    ]
+    targets.append(
+        at_most(
+            f"macro, geometric mean of {mean[2] if mean else len(MACRO)}",
+            mean,
+            1.03,
+            "≤ 1.03 × native",
+        )
+    )
+    targets.append(
+        at_most(
+            "trapped call",
+            samples.ratio(ours, "trap", "native", "notify"),
+            1.25,
+            "≤ 1.25 × bare notification",
+        )
+    )
+    targets.append(
+        at_least(
+            "trapped call, one CPU, UML's time to ours", slower(samples, "uml"), 2.5, "≥ 2.5 ×"
+        )
+    )
+    for peer in ("runsc", "proot"):
+        for row, where in (("trap", "one CPU"), ("trap-free", "any CPU")):
+            targets.append(
+                at_least(
+                    f"trapped call, {where}, {peer}'s time to ours",
+                    slower(samples, peer, row),
+                    8,
+                    "≥ 8 ×",
+                )
+            )
+    targets.append(
+        at_most("start to exit", samples.ratio(ours, "start", "bwrap"), 1.5, "≤ 1.5 × bwrap")
+    )
+    targets.append(
+        at_most(
+            "guest kernel at rest",
+            (memory, None) if memory else None,
+            2048,
+            "≤ 2048 KiB private",
+            " KiB",
+        )
+    )
+    return targets
