@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+# weir.bash - completion of weir(1) for bash
+
+_weir_guests()
+{
+	weir list 2>/dev/null | while read -r name _; do
+		[ "$name" = NAME ] || printf '%s\n' "$name"
+	done
+}
+
+# Names of policies: the built-in ones and what lies where weir looks.
+_weir_policies()
+{
+	local dir file
+
+	printf '%s\n' base hosting jail build all-trap
+	for dir in "${XDG_CONFIG_HOME:-$HOME/.config}/weir" /etc/weir /usr/local/share/weir/policies \
+		/usr/share/weir/policies; do
+		for file in "$dir"/*.policy; do
+			[ -f "$file" ] && file=${file##*/} && printf '%s\n' "${file%.policy}"
+		done
+	done
+}
+
+_weir_words()
+{
+	local word
+
+	COMPREPLY=()
+	while IFS= read -r word; do
+		COMPREPLY+=("$word")
+	done < <(compgen -W "$1" -- "$2" | sort -u)
+}
+
+# A policy is a name, or the path of a file.
+_weir_policy()
+{
+	case $1 in
+	*/*) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$1") ;;
+	*) _weir_words "$(_weir_policies)" "$1" ;;
+	esac
+}
+
+# The command of a guest begins at word $1.
+_weir_command()
+{
+	if declare -F _command_offset >/dev/null; then
+		_command_offset "$1"
+	else
+		mapfile -t COMPREPLY < <(compgen -c -- "${COMP_WORDS[COMP_CWORD]}")
+	fi
+}
+
+_weir_run()
+{
+	local cur=$1 prev=$2 i
+
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--) _weir_command $((i + 1)); return ;;
+		-p | -n | -r | --policy | --name | --root | --set) ((i++)) ;;
+		-*) ;;
+		*) _weir_command "$i"; return ;;
+		esac
+	done
+	case $prev in
+	-p | --policy) _weir_policy "$cur"; return ;;
+	-r | --root) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+	-n | --name) return ;;
+	--set)
+		compopt -o nospace
+		_weir_words 'guest.init= guest.hostname= guest.vcpus= guest.memory= guest.writable=
+			guest.kernel_release= guest.cwd= namespaces.user= namespaces.pid= namespaces.mnt=
+			namespaces.uts= namespaces.ipc= namespaces.net= namespaces.time= namespaces.cgroup=
+			ids.uid= ids.gid= caps.keep= caps.drop= caps.no_new_privs= console.con0=' "$cur"
+		return ;;
+	esac
+	case $cur in
+	-*) _weir_words '-p --policy -n --name -r --root --set -d --detach -v --verbose --' "$cur" ;;
+	*) _weir_command "$COMP_CWORD" ;;
+	esac
+}
+
+_weir_policy_command()
+{
+	local cur=$1 prev=$2
+
+	if [ "$COMP_CWORD" -eq 2 ]; then
+		_weir_words 'check show explain diff' "$cur"
+		return
+	fi
+	case $prev in
+	-p | --policy) _weir_policy "$cur"; return ;;
+	--set) return ;;
+	esac
+	case $cur in
+	-*) _weir_words '--json -p --policy --set' "$cur"; return ;;
+	esac
+	case ${COMP_WORDS[2]} in
+	check) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	show | diff) _weir_policy "$cur" ;;
+	esac
+}
+
+_weir()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		_weir_words 'run list exec console log stats stop kill reboot policy version --help --version' "$cur"
+		return
+	fi
+	case ${COMP_WORDS[1]} in
+	run) _weir_run "$cur" "$prev" ;;
+	policy) _weir_policy_command "$cur" "$prev" ;;
+	exec)
+		if [ "$COMP_CWORD" -eq 2 ]; then
+			_weir_words "$(_weir_guests)" "$cur"
+		elif [ "$COMP_CWORD" -eq 3 ]; then
+			_weir_words '--' "$cur"
+		else
+			_weir_command 4
+		fi ;;
+	list | version) _weir_words '--json' "$cur" ;;
+	stats) _weir_words "--json $(_weir_guests)" "$cur" ;;
+	log) _weir_words "--console $(_weir_guests)" "$cur" ;;
+	stop)
+		[ "$prev" = -t ] || [ "$prev" = --time ] || _weir_words "-t $(_weir_guests)" "$cur" ;;
+	kill | reboot | console) _weir_words "$(_weir_guests)" "$cur" ;;
+	esac
+}
+
+complete -F _weir weir
