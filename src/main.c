@@ -2,6 +2,7 @@
 /*
  * main.c - the weir command: a word, and who does it
  */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,8 +48,18 @@ static void usage(FILE *f)
 	fprintf(f, "\nSee weir(1). To begin: weir run -- sh\n");
 }
 
+/* Descriptors 0 to 2 that the caller has closed: whatever took their numbers
+ * would be taken for stdio later. */
+static void fill_stdio(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_RDWR);
+}
+
 int main(int argc, char **argv)
 {
+	fill_stdio();
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

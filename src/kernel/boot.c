@@ -233,6 +233,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 		.enter = guest_enter,
 		.ctx = k,
 	};
+	struct stat st;
 	int ret;
 
 	nsproxy_init(&k->ns);
@@ -247,8 +248,12 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 		return ret;
 	ret = agent_start(&k->agent, &cfg, err);
 	if (ret == 0)
-		log_info("agent: namespaces and root are built");
-	return ret;
+		ret = host_result(fstat(k->agent.ns[AGENT_MNT], &st));
+	if (ret < 0)
+		return ret;
+	k->mntns_inode = st.st_ino;
+	log_info("agent: namespaces and root are built");
+	return 0;
 }
 
 static void agent_exit(struct kernel *k)
@@ -355,25 +360,6 @@ static char **command_argv(const struct kernel *k, char *tty)
 	return argv;
 }
 
-/* What the doors need to know of the namespaces that init lives in. */
-static void look_at_init(struct kernel *k)
-{
-	static const char *const name[] = { "uts", "net", "mnt" };
-	int fd[3];
-	char path[64];
-	struct stat st;
-
-	for (int i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", k->init_pid, name[i]);
-		fd[i] = host_open(path, O_RDONLY, 0);
-	}
-	k->guest_uts = fd[0];
-	k->guest_net = fd[1];
-	if (fd[2] >= 0 && fstat(fd[2], &st) == 0)
-		k->mntns_inode = st.st_ino;
-	cleanup_fd_p(&fd[2]);
-}
-
 /* The monitor builds the mask meanwhile. NULL: it was killed before it could;
  * its end of the socket says so, which is looked at every now and then. */
 static const struct mask *await_mask(const struct kernel *k)
@@ -442,8 +428,6 @@ static void init_exit(struct kernel *k)
 		waitpid(k->init_pid, NULL, 0);
 		k->init_pid = 0;
 	}
-	cleanup_fd_p(&k->guest_uts);
-	cleanup_fd_p(&k->guest_net);
 }
 
 static void controls_exit(struct kernel *k)
@@ -488,7 +472,6 @@ int boot(struct kernel *k, struct ns_error *err)
 		k->step[k->nsteps++] = (struct boot_step){ initcalls[i].name, host_now() - start };
 		log_debug("boot: %s", initcalls[i].name);
 	}
-	look_at_init(k);
 	k->state = GUEST_RUNNING;
 	k->boot_ns = host_now() - k->start_ns;
 	log_info("boot: init runs after %llu us", (unsigned long long)k->boot_ns / 1000);

@@ -72,7 +72,6 @@ struct kernel {
 	uint64_t mntns_inode;		/* the guest's own namespaces */
 	uint64_t userns_inode;
 	bool nested_userns;		/* the policy lets the guest make user namespaces */
-	int guest_uts, guest_net;	/* namespace descriptors for the doors' threads; -1 */
 
 	/* traps */
 	struct trap_counter *counter;	/* by lane_rule.id */

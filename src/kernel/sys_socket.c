@@ -19,9 +19,9 @@ static int enter_net(const struct kernel *k)
 	static __thread bool entered;
 	int ret;
 
-	if (entered || k->guest_net < 0)
+	if (entered)
 		return 0;
-	ret = host_call(SYS_setns, k->guest_net, CLONE_NEWNET);
+	ret = host_call(SYS_setns, k->agent.ns[AGENT_NET], CLONE_NEWNET);
 	entered = ret == 0;
 	return ret;
 }

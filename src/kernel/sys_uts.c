@@ -22,9 +22,9 @@ static int enter_uts(const struct kernel *k)
 	static __thread bool entered;
 	int ret;
 
-	if (entered || k->guest_uts < 0)
+	if (entered)
 		return 0;
-	ret = host_call(SYS_setns, k->guest_uts, CLONE_NEWUTS);
+	ret = host_call(SYS_setns, k->agent.ns[AGENT_UTS], CLONE_NEWUTS);
 	entered = ret == 0;
 	return ret;
 }
@@ -35,7 +35,9 @@ static long set_name(struct kernel *k, struct call *c, long nr)
 	char name[UTS_NAME_MAX];
 	int ret;
 
-	if (!caller_capable(k, c, CAP_SYS_ADMIN))
+	/* In the host's namespace the name is the host's, and no guest root's. */
+	if (!caller_capable(k, c, CAP_SYS_ADMIN) ||
+	    k->cfg->policy->ns[POLICY_NS_UTS].mode == NS_MODE_HOST)
 		return -EPERM;
 	if (len < 0 || len > UTS_NAME_MAX)
 		return -EINVAL;

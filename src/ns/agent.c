@@ -141,26 +141,49 @@ static int build(const struct agent_config *cfg, struct root_kept *kept, struct 
 	return ret;
 }
 
+/* For the kernel, whose threads work in some of them: while the host's /proc is
+ * still there. */
+static int open_namespaces(int ns[NUM_AGENT_NS], struct ns_error *err)
+{
+	static const char *const path[NUM_AGENT_NS] = {
+		[AGENT_UTS] = "/proc/self/ns/uts",
+		[AGENT_NET] = "/proc/self/ns/net",
+		[AGENT_MNT] = "/proc/self/ns/mnt",
+	};
+
+	for (int i = 0; i < NUM_AGENT_NS; i++) {
+		ns[i] = host_open(path[i], O_RDONLY, 0);
+		if (ns[i] < 0)
+			return ns_fail(err, ns[i], "%s: %s", path[i], strerror(-ns[i]));
+	}
+	return 0;
+}
+
 static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg, int sock)
 {
 	struct agent_self *self = calloc(1, sizeof(*self));
 	struct ns_error err = {};
-	int ret;
+	int ns[NUM_AGENT_NS], ret;
 
 	for (const int *fd = cfg->not_ours; fd && *fd >= 0; fd++)
 		close(*fd);
 	prctl(PR_SET_NAME, "weir-agent");
-	/* Not killed with the kernel: the socket's end is what we hear, and then we
-	 * have something to do. Terminal signals are for the guest; act processes reap themselves. */
+	/* Not killed with the kernel: we hear of its end by the socket's, and then
+	 * have something to do. Terminal signals are for the guest; act processes
+	 * reap themselves. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN);
 	*self = (struct agent_self){ .cfg = cfg, .sock = sock, .pidns = -1, .init_pidfd = -1 };
 	ret = build(cfg, &self->kept, &err);
+	if (ret == 0)
+		ret = open_namespaces(ns, &err);
 	/* The guest's own, from before it entered its root. */
 	host_null_stdio(0, 2);
-	if (agent_send_reply(sock, ret, 0, err.text, NULL, 0) < 0 || ret < 0)
+	if (agent_send_reply(sock, ret, 0, err.text, ns, ret < 0 ? 0 : NUM_AGENT_NS) < 0 || ret < 0)
 		_exit(1);
+	for (int i = 0; i < NUM_AGENT_NS; i++)
+		close(ns[i]);
 	serve(self);
 }
 
@@ -234,6 +257,8 @@ int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error
 	if (ret < 0)
 		snprintf(err->text, sizeof(err->text), "%s",
 			 r.text[0] ? r.text : "the agent died while it built the guest");
+	if (ret == 0)
+		memcpy(a->ns, fds, sizeof(a->ns));
 	return ret;
 }
 
@@ -249,6 +274,8 @@ void agent_stop(struct agent *a)
 		waitpid(a->pid, NULL, 0);
 	}
 	cleanup_fd_p(&a->pidfd);
+	for (int i = 0; i < NUM_AGENT_NS; i++)
+		cleanup_fd_p(&a->ns[i]);
 }
 
 int agent_pty(struct agent *a, bool console, int *ret_master, int *ret_slave)

@@ -68,10 +68,13 @@ struct agent_config {
 	void *ctx;
 };
 
+enum { AGENT_UTS, AGENT_NET, AGENT_MNT, NUM_AGENT_NS };
+
 struct agent {
 	int sock;	/* -1: not running */
 	pid_t pid;
 	int pidfd;
+	int ns[NUM_AGENT_NS];	/* the guest's namespaces, from agent_start() on */
 };
 
 /**

@@ -90,11 +90,12 @@ def describe(pids):
 
 
 def is_part_of_weir(case, pid):
-    """Runs weir's own program, and is not a process of the agent's that does one call and ends: a guest outlives that."""
+    """Runs weir's own program, and is none of the processes that do one thing and end, which a guest outlives: the
+    agent's that do a call, the kernel's that holds a user namespace until it has a descriptor."""
     fields = harness.stat_fields(pid)
     parent = harness.stat_fields(int(fields[0])) if fields else None
     return (harness.exe(pid).split(" (")[0] == case.ctx.weir
-            and not (parent and parent[2] == "weir-agent"))
+            and not (parent and (parent[2] == "weir-agent" or parent[2] == fields[2] == "weir-kernel")))
 
 
 def weir_processes(case, root):
