@@ -182,6 +182,10 @@ class Case:
         begin = time.monotonic()
         full = dict(self.user.env(), **(env or {}))
         data = None
+        if stdin is subprocess.DEVNULL:
+            # A pipe that is at its end: what runs natively as root may change the file on its stdin,
+            # and the machine's /dev/null is not to lose its mode.
+            stdin = ""
         if isinstance(stdin, str):
             data, stdin = stdin.encode(), subprocess.PIPE
         p = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=full,
