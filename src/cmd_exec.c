@@ -27,21 +27,6 @@ struct session {
 	bool left;
 };
 
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGWINCH);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return host_result(signalfd(-1, &set, SFD_CLOEXEC));
-}
-
 static void session_signal(struct session *s)
 {
 	struct signalfd_siginfo si;
@@ -144,7 +129,7 @@ int cmd_exec(int argc, char **argv)
 	s.sock = guest_connect("exec", argv[1]);
 	if (s.sock < 0)
 		return EXIT_NOSTART;
-	s.signals = open_signals();
+	s.signals = terminal_signals(0);
 	terminal_init(&s.term);
 	if (guest_send(s.sock, exec_request(argv + at), (int[]){ 0, 1, 2 }, 3) == 0)
 		answer = guest_recv(s.sock, &master);
@@ -173,7 +158,7 @@ int cmd_console(int argc, char **argv)
 	s.sock = guest_connect("console", argv[1]);
 	if (s.sock < 0)
 		return 1;
-	s.signals = open_signals();
+	s.signals = terminal_signals(0);
 	if (guest_ask(s.sock, "console", json_pack("{s:s}", "op", "console"), &master))
 		return 1;
 	terminal_join(&s.term, master);

@@ -252,16 +252,5 @@ int monitor_run(struct monitor *m)
 
 void monitor_init_signals(struct monitor *m)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGWINCH);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	m->signals = host_result(signalfd(-1, &set, SFD_CLOEXEC));
+	m->signals = terminal_signals(SIGCHLD);
 }

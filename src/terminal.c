@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "passthrough/hostcall.h"
@@ -22,6 +24,23 @@ void terminal_init(struct terminal *t)
 		t->out = 2;
 	else if (t->in >= 0)
 		t->out = 0;	/* a terminal is open both ways */
+}
+
+int terminal_signals(int also)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGWINCH);
+	if (also)
+		sigaddset(&set, also);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return host_result(signalfd(-1, &set, SFD_CLOEXEC));
 }
 
 void terminal_resize(struct terminal *t)

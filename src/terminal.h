@@ -27,6 +27,10 @@ void terminal_join(struct terminal *t, int master);
 /* Put everything back as it was; any number of times, also from atexit(). */
 void terminal_restore(struct terminal *t);
 
+/* Block the signals that a terminal's user sends, and @also if it is not 0, and
+ * ignore SIGPIPE. Return: a signalfd, the caller's, or a negative errno. */
+int terminal_signals(int also);
+
 /* The guest's pty gets our window's size. */
 void terminal_resize(struct terminal *t);
 
