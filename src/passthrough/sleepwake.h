@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sleepwake.h - the host tells of every fork, exec, exit, sleep and run
+ *
+ * perf_event_open(2) records of context switches, tasks and names of all guest
+ * tasks, one ring for each host CPU. Nothing is trapped and the guest cannot
+ * tell. The observer is a thread of its own, SCHED_BATCH, so that it preempts
+ * no guest task; it is woken by a ring that fills up, by a drain timer while
+ * records come in, and by whoever wants to know now. An idle guest costs no
+ * wake-up.
+ *
+ * It knows nothing of the guest kernel: the handler is given to it.
+ */
+#ifndef WEIR_PASSTHROUGH_SLEEPWAKE_H
+#define WEIR_PASSTHROUGH_SLEEPWAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct sleepwake;
+
+enum sleepwake_kind {
+	SLEEPWAKE_FORK,		/* tid of process pid begins; ppid, ptid: who made it */
+	SLEEPWAKE_EXEC,		/* pid has a new image, called comm */
+	SLEEPWAKE_COMM,		/* tid is now called comm */
+	SLEEPWAKE_EXIT,		/* tid ends, or (a set-id exec) is no longer reported */
+	SLEEPWAKE_RUN,		/* tid runs on cpu from now on */
+	SLEEPWAKE_SLEEP,	/* tid left cpu by itself: waits for something */
+	SLEEPWAKE_PREEMPT,	/* tid was taken off cpu and could still run */
+	SLEEPWAKE_LOST,		/* @lost records of cpu were lost: look again at all */
+};
+
+/* Pids are the host's. */
+struct sleepwake_record {
+	enum sleepwake_kind kind;
+	uint32_t cpu;		/* host's number */
+	uint64_t ns;		/* CLOCK_MONOTONIC of the host */
+	pid_t pid, tid;
+	pid_t ppid, ptid;	/* SLEEPWAKE_FORK */
+	uint64_t lost;		/* SLEEPWAKE_LOST */
+	char comm[16];		/* SLEEPWAKE_EXEC, SLEEPWAKE_COMM */
+};
+
+/*
+ * Both run on the observer's thread (or on that of sleepwake_drain()), never
+ * at the same time.
+ */
+struct sleepwake_config {
+	/* One record; in order of time, over all CPUs of one drain. */
+	void (*record)(void *ctx, const struct sleepwake_record *r);
+	/* After each drain. @n: how many records it had. */
+	void (*drained)(void *ctx, uint64_t now_ns, unsigned n);
+	void *ctx;
+};
+
+/**
+ * sleepwake_open() - Start an observer of nobody yet
+ *
+ * Return: 0; -EACCES, -EPERM (perf_event_paranoid), -ENOSYS, -ENOENT (a host
+ * without perf) if the host does not let us: states are then to be had from
+ * /proc only.
+ */
+int sleepwake_open(const struct sleepwake_config *cfg, struct sleepwake **ret);
+void sleepwake_close(struct sleepwake *sw);
+
+/**
+ * sleepwake_attach() - Observe a task and all that it will make from now on
+ * @tid: host's; a thread that runs already has to be attached by itself
+ *
+ * Return: 0, -ESRCH if it is gone, or why the host refused.
+ */
+int sleepwake_attach(struct sleepwake *sw, pid_t tid);
+
+/* Handle all records up to now, on the calling thread. */
+void sleepwake_drain(struct sleepwake *sw);
+
+/* Time of the observer's wake-ups, for stats. */
+uint64_t sleepwake_wakeups(const struct sleepwake *sw);
+
+#endif
