@@ -71,6 +71,17 @@ static bool host_has(enum ns_kind kind)
 	return host_result(access(path, F_OK)) == 0;
 }
 
+static bool already_in(enum ns_kind kind, int fd)
+{
+	struct stat a, b;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s%s", ns_kinds[kind].name,
+		 kind == NS_TIME ? "_for_children" : "");
+	return host_result(stat(path, &a)) == 0 && host_result(fstat(fd, &b)) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 static int open_joined(enum ns_kind kind, struct ns_choice *c, struct ns_error *err)
 {
 	cleanup_fd int fd = host_open(c->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
@@ -89,6 +100,9 @@ static int open_joined(enum ns_kind kind, struct ns_choice *c, struct ns_error *
 			return ns_fail(err, -EINVAL, "namespaces: %s = %s: a %s namespace, not "
 				       "a %s one", ns_kinds[kind].name, c->path, ns_kinds[i].name,
 				       ns_kinds[kind].name);
+	if (kind == NS_USER && already_in(kind, fd))
+		return ns_fail(err, -EINVAL, "namespaces: user = %s: the one that weir runs in; "
+			       "write host for that", c->path);
 	c->fd = take_fd(&fd);
 	return 0;
 }
@@ -97,10 +111,6 @@ int nsproxy_open(struct nsproxy *p, struct ns_error *err)
 {
 	int ret;
 
-	if (p->ns[NS_MNT].mode != NS_NEW)
-		return ns_fail(err, -EINVAL, "namespaces: mnt = %s: a guest's root needs a mount "
-			       "namespace of its own", p->ns[NS_MNT].mode == NS_HOST ? "host" :
-			       p->ns[NS_MNT].path);
 	for (int i = 0; i < NUM_NS; i++) {
 		struct ns_choice *c = &p->ns[i];
 
@@ -125,17 +135,6 @@ unsigned nsproxy_flags(const struct nsproxy *p, unsigned flags)
 		if (p->ns[i].mode == NS_NEW)
 			ret |= ns_kinds[i].flag & flags;
 	return ret;
-}
-
-static bool already_in(enum ns_kind kind, int fd)
-{
-	struct stat a, b;
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/ns/%s%s", ns_kinds[kind].name,
-		 kind == NS_TIME ? "_for_children" : "");
-	return host_result(stat(path, &a)) == 0 && host_result(fstat(fd, &b)) == 0 &&
-	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 int nsproxy_join(const struct nsproxy *p, struct ns_error *err)

@@ -170,6 +170,12 @@ static int set_env(struct loader *ld, const struct policy_entry *e)
 	return 0;
 }
 
+/* Namespaces that every guest has of its own, and why. */
+static const char *const ns_own[POLICY_NUM_NS] = {
+	[POLICY_NS_PID] = "a guest ends with the first process of its pid namespace",
+	[POLICY_NS_MNT] = "a guest's root needs a mount namespace of its own",
+};
+
 static int set_namespace(struct loader *ld, const struct policy_entry *e)
 {
 	struct policy_namespace *ns = ld->p->ns;
@@ -185,12 +191,15 @@ static int set_namespace(struct loader *ld, const struct policy_entry *e)
 		ns->mode = NS_MODE_NEW;
 		return 0;
 	}
+	if (!streq(e->value, "host") && e->value[0] != '/')
+		return FAIL(ld, e, "%s = %s; write new%s", e->key, e->value,
+			    ns_own[i] ? "" : ", host or the path of a namespace");
+	if (ns_own[i])
+		return FAIL(ld, e, "%s = %s: %s; write new", e->key, e->value, ns_own[i]);
 	if (streq(e->value, "host")) {
 		ns->mode = NS_MODE_HOST;
 		return 0;
 	}
-	if (e->value[0] != '/')
-		return FAIL(ld, e, "%s = %s; write new, host or the path of a namespace", e->key, e->value);
 	ns->mode = NS_MODE_JOIN;
 	return set_string(ld, e->value, &ns->path);
 }

@@ -289,6 +289,51 @@ def many_execs_at_once(case):
     case.equal("statuses", [p.wait(30) for p in jobs], list(range(20)))
 
 
+def child_of(pid):
+    """The only child of a process, once it has one."""
+    found = []
+    harness.wait_until(lambda: found.extend(harness.descendants(pid)) or found)
+    return found[0]
+
+
+@test("commands", users=("root",))
+def joined_namespaces(case):
+    """Those of another process, each by its path."""
+    other = subprocess.Popen(["unshare", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child", "sleep", "60"],
+                             stdin=subprocess.DEVNULL)
+    case.cleanups.append(lambda: (other.kill(), other.wait()))
+    inside = child_of(other.pid)
+    for kind in ("uts", "ipc", "net", "cgroup"):
+        path = f"/proc/{inside}/ns/{kind}"
+        r = case.shell(f"readlink /proc/self/ns/{kind}", options=["--set", f"namespaces.{kind}={path}"])
+        case.equal(kind, r.out.strip(), os.readlink(path))
+        case.true(f"{kind} is not the host's", os.readlink(path) != os.readlink(f"/proc/self/ns/{kind}"))
+
+
+@test("commands", users=("root",))
+def a_joined_user_namespace(case):
+    """Its maps are the guest's."""
+    other = subprocess.Popen(["unshare", "--user", "sleep", "60"], stdin=subprocess.DEVNULL)
+    case.cleanups.append(lambda: (other.kill(), other.wait()))
+    harness.wait_until(lambda: os.readlink(f"/proc/{other.pid}/ns/user") != os.readlink("/proc/self/ns/user"))
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/{other.pid}/{name}", "w") as f:
+            f.write("0 300000 65536")
+    r = case.shell("readlink /proc/self/ns/user; cat /proc/self/uid_map; id -u",
+                   options=["--set", f"namespaces.user=/proc/{other.pid}/ns/user"])
+    case.equal("what is inside", r.out.split(),
+               [os.readlink(f"/proc/{other.pid}/ns/user"), "0", "300000", "65536", "0"])
+
+
+@test("commands", users=("root",))
+def namespaces_that_cannot_be_joined(case):
+    for key, path, said in (("net", "/etc/passwd", "not a namespace"), ("net", "/proc/self/ns/uts", "a uts namespace"),
+                            ("net", "/no/such", "No such file"), ("pid", "/proc/1/ns/pid", "write new"),
+                            ("mnt", "host", "write new"), ("user", "/proc/self/ns/user", "write host")):
+        r = case.run("/bin/true", options=["--set", f"namespaces.{key}={path}"])
+        case.one_line_error(r, (2, 125), said)
+
+
 @test("commands", policies=("hosting", "jail"))
 def stop_a_guest(case):
     name = case.detached("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
