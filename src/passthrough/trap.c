@@ -30,9 +30,8 @@
 #include "kernel/log.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
+#include "passthrough/trap_impl.h"
 
-#define DOOR_MAX_THREADS 256
-#define DOOR_MAX_PARKED 2
 #define DOOR_STACK (128 * 1024)
 #define DOOR_STOP_SIGNAL SIGUSR1	/* interrupts RECV of a thread that shall end */
 
@@ -41,30 +40,6 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
-
-#define WATCHDOG_TICK_NS 5000000	/* while calls come in */
-#define WATCHDOG_QUIET 40		/* ticks without a call until it sleeps */
-#define WATCHDOG_QUEUE 3		/* ticks with callers queued until one more thread */
-#define WATCHDOG_BOOST 20		/* ticks that an added thread stays */
-
-struct door {
-	struct door_config cfg;
-	bool sync_wakeup;
-	_Atomic bool stopping;
-	_Atomic uint64_t serial;	/* calls received */
-	_Atomic int receivers, wanted;
-
-	pthread_mutex_t lock;	/* the fields below */
-	pthread_cond_t ended;	/* nthreads fell */
-	pthread_cond_t unpark;
-	unsigned nthreads, nparked;
-	pthread_t thread[DOOR_MAX_THREADS];
-
-	/* the watchdog's */
-	struct door *next;
-	uint64_t last_serial;
-	unsigned queued, boosted;
-};
 
 static int listener_ioctl(const struct door *d, unsigned long request, void *arg)
 {
@@ -144,6 +119,8 @@ static bool serve(struct door *d, const struct seccomp_notif *n)
 		call_continue(&c, "watch is for study: the policy passes the call");
 	else
 		value = d->cfg.handler(d->cfg.ctx, &c);
+	if (!c.slow)
+		atomic_fetch_add_explicit(&d->handled, 1, memory_order_relaxed);
 	answer(&c, value);
 	trap_count(&d->cfg.counter[c.rule->id], host_now() - start,
 		   c.reply == REPLY_VALUE && value < 0);
@@ -190,7 +167,7 @@ static bool claim(struct door *d)
 }
 
 /* A receiver is missing: wake a parked thread or start one. */
-static void fill_place(struct door *d)
+void door_fill_place(struct door *d)
 {
 	pthread_mutex_lock(&d->lock);
 	if (atomic_load(&d->stopping) || atomic_load(&d->receivers) >= atomic_load(&d->wanted))
@@ -244,8 +221,9 @@ void call_slow(struct call *c)
 	if (c->slow)
 		return;
 	c->slow = true;
+	atomic_fetch_add_explicit(&c->door->handled, 1, memory_order_relaxed);
 	atomic_fetch_sub(&c->door->receivers, 1);
-	fill_place(c->door);
+	door_fill_place(c->door);
 }
 
 /* Return: 0 with a notification, -ENOENT for "try again", else the end. */
@@ -266,7 +244,15 @@ static int receive(struct door *d, struct seccomp_notif *n)
 	return ret;
 }
 
-static void watchdog_wake(void);
+/* Counted by all receivers; a lost turn matters to nobody. */
+static void note_received(struct door *d, pid_t tid)
+{
+	atomic_fetch_add_explicit(&d->serial, 1, memory_order_relaxed);
+	if (atomic_load_explicit(&d->last_tid, memory_order_relaxed) == tid)
+		return;
+	atomic_store_explicit(&d->last_tid, tid, memory_order_relaxed);
+	atomic_fetch_add_explicit(&d->turns, 1, memory_order_relaxed);
+}
 
 /* A receiver, until its place is given up. */
 static void *door_thread(void *arg)
@@ -281,8 +267,8 @@ static void *door_thread(void *arg)
 			int ret = receive(d, &n);
 
 			if (ret == 0) {
-				atomic_fetch_add_explicit(&d->serial, 1, memory_order_relaxed);
-				watchdog_wake();
+				note_received(d, n.pid);
+				trap_watchdog_wake();
 				receiver = !serve(d, &n);
 			} else if (ret != -ENOENT) {
 				atomic_store(&d->stopping, true);
@@ -297,123 +283,6 @@ static void *door_thread(void *arg)
 			atomic_fetch_sub(&d->receivers, 1);
 	}
 	return NULL;
-}
-
-/* ---- the watchdog ------------------------------------------------------- */
-
-/*
- * One thread for all doors, asleep while no calls come in. It sees to it that
- * a call that is slow without having said so, or more callers than the
- * receivers can answer, do not hold up the others.
- */
-static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool started;
-	_Atomic bool asleep;
-	struct door *doors;
-} watchdog = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
-
-static void watchdog_wake(void)
-{
-	if (!atomic_load_explicit(&watchdog.asleep, memory_order_relaxed))
-		return;
-	pthread_mutex_lock(&watchdog.lock);
-	atomic_store(&watchdog.asleep, false);
-	pthread_cond_signal(&watchdog.wake);
-	pthread_mutex_unlock(&watchdog.lock);
-}
-
-/* Callers that nobody has received yet. */
-static bool has_queue(const struct door *d)
-{
-	struct pollfd p = { .fd = d->cfg.listener, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
-}
-
-/* Return: was there any call since the last look? */
-static bool look_at(struct door *d)
-{
-	uint64_t serial = atomic_load(&d->serial);
-	bool busy = serial != d->last_serial, queue = has_queue(d);
-	int max = MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
-
-	d->queued = queue ? d->queued + 1 : 0;
-	if (queue && !busy) {
-		/* A queue, and nothing was received for a tick: the receivers are
-		 * held up. Each tick lets one more take a place beside them. */
-		if (atomic_load(&d->wanted) < DOOR_MAX_THREADS - DOOR_MAX_PARKED)
-			atomic_fetch_add(&d->wanted, 1);
-		d->boosted = WATCHDOG_BOOST;
-	} else if (d->queued >= WATCHDOG_QUEUE && atomic_load(&d->wanted) < max) {
-		atomic_fetch_add(&d->wanted, 1);
-		d->queued = 0;
-		d->boosted = WATCHDOG_BOOST;
-	} else if (d->boosted && --d->boosted == 0) {
-		atomic_store(&d->wanted, 1);
-	}
-	if (atomic_load(&d->receivers) < atomic_load(&d->wanted))
-		fill_place(d);
-	d->last_serial = serial;
-	return busy || queue || d->boosted;
-}
-
-static void *watchdog_thread(void *arg)
-{
-	struct timespec tick = { .tv_nsec = WATCHDOG_TICK_NS };
-	unsigned quiet = 0;
-
-	pthread_mutex_lock(&watchdog.lock);
-	for (;;) {
-		bool any = false;
-
-		for (struct door *d = watchdog.doors; d; d = d->next)
-			any |= look_at(d);
-		quiet = any ? 0 : quiet + 1;
-		if (quiet >= WATCHDOG_QUIET) {
-			atomic_store(&watchdog.asleep, true);
-			while (atomic_load(&watchdog.asleep))
-				pthread_cond_wait(&watchdog.wake, &watchdog.lock);
-			quiet = 0;
-		}
-		pthread_mutex_unlock(&watchdog.lock);
-		nanosleep(&tick, NULL);
-		pthread_mutex_lock(&watchdog.lock);
-	}
-	return NULL;
-}
-
-static int watchdog_add(struct door *d)
-{
-	pthread_t thread;
-	sigset_t all, old;
-	int ret = 0;
-
-	pthread_mutex_lock(&watchdog.lock);
-	if (!watchdog.started) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &old);
-		ret = -pthread_create(&thread, NULL, watchdog_thread, NULL);
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
-		watchdog.started = ret == 0;
-	}
-	d->next = watchdog.doors;
-	watchdog.doors = d;
-	pthread_mutex_unlock(&watchdog.lock);
-	return ret;
-}
-
-static void watchdog_remove(struct door *d)
-{
-	struct door **pp;
-
-	pthread_mutex_lock(&watchdog.lock);
-	for (pp = &watchdog.doors; *pp && *pp != d; pp = &(*pp)->next)
-		;
-	if (*pp)
-		*pp = d->next;
-	pthread_mutex_unlock(&watchdog.lock);
 }
 
 /* ---- the door ----------------------------------------------------------- */
@@ -444,7 +313,7 @@ int door_open(const struct door_config *cfg, struct door **ret)
 	err = start_thread(d);
 	pthread_mutex_unlock(&d->lock);
 	if (err == 0)
-		err = watchdog_add(d);
+		err = trap_watchdog_add(d);
 	*ret = d;
 	if (err < 0) {
 		door_close(d);
@@ -459,7 +328,7 @@ void door_close(struct door *d)
 
 	if (!d)
 		return;
-	watchdog_remove(d);
+	trap_watchdog_remove(d);
 	atomic_store(&d->stopping, true);
 	pthread_mutex_lock(&d->lock);
 	while (d->nthreads) {
