@@ -381,7 +381,7 @@ static int init_init(struct kernel *k, struct ns_error *err)
 	cleanup_free char **command = NULL;
 	char *direct[] = { policy(k)->init, NULL }, tty[2] = "-";
 	struct spawn_request rq = {
-		.flags = SPAWN_FIRST,
+		.flags = SPAWN_FIRST | SPAWN_SESSION,
 		.envp = k->cfg->env,
 		.argv = direct,
 		.cwd = start_directory(k),
@@ -402,6 +402,7 @@ static int init_init(struct kernel *k, struct ns_error *err)
 		if (image < 0)
 			return image;
 		rq.program = image;
+		rq.flags &= ~SPAWN_SESSION;	/* it makes one for its command */
 		rq.argv = command = command_argv(k, tty);
 		if (!command)
 			return -ENOMEM;

@@ -196,7 +196,7 @@ static int exec_stdio(struct kernel *k, json_t *tty, const int *fds, struct spaw
 		if (n < 0 || n > 2)
 			return -EINVAL;
 		rq->stdio[n] = pty[1];
-		rq->flags |= SPAWN_TTY(n);
+		rq->flags |= SPAWN_TTY(n) | SPAWN_SESSION;
 	}
 	return 0;
 }

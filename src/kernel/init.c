@@ -160,9 +160,13 @@ static void __attribute__((noreturn)) run_command(char **argv, char **envp, int 
 	word none = 0;
 	long ret;
 
-	call(__NR_setsid, 0, 0, 0, 0);
-	if (tty >= 0)
+	/* A session is for a terminal; see SPAWN_SESSION, ns/agent.h. */
+	if (tty >= 0) {
+		call(__NR_setsid, 0, 0, 0, 0);
 		call(__NR_ioctl, tty, TIOCSCTTY, 0, 0);
+	} else {
+		call(__NR_setpgid, 0, 0, 0, 0);
+	}
 	call(__NR_rt_sigprocmask, SIG_SETMASK, (word)&none, 0, sizeof(none));
 	if (has_slash(argv[0])) {
 		ret = try_exec(argv[0], argv, envp);

@@ -74,8 +74,13 @@ static bool policy_makes_userns(const struct lanes *l)
 static int start(struct kernel *k, struct ns_error *err)
 {
 	const struct guest_config *cfg = k->cfg;
-	int ret = log_init();
+	/* Away from the user's terminal: guest tasks may be in our session, which
+	 * must never have one. */
+	int ret = host_call(SYS_setsid);
 
+	if (ret < 0)
+		return ret;
+	ret = log_init();
 	if (ret < 0)
 		return ret;
 	k->counter = calloc(lanes_count(cfg->lanes), sizeof(*k->counter));

@@ -47,6 +47,12 @@ enum { SPAWN_WAIT, SPAWN_GO, SPAWN_GIVE_UP };
 
 #define SPAWN_ANYWHERE 16u	/* start in / if cwd is not there */
 
+/* Be the leader of a session, which only who has a terminal or is an init of
+ * its own needs. Else it stays in the kernel's session: the host may schedule
+ * each session as a group (sched_autogroup), and a trapped call then costs less
+ * when its caller is in the group of who answers it. */
+#define SPAWN_SESSION 32u
+
 /* What a spawned process finds; memory of its own, it never returns. */
 struct spawn {
 	unsigned flags;

@@ -100,7 +100,10 @@ static void __attribute__((noreturn)) process_main(struct spawn_job *job)
 	agent_die_with_kernel(job->fd[FD_REPLY]);
 	if (s.flags & SPAWN_FIRST)
 		first_steps(job);
-	setsid();
+	if (s.flags & SPAWN_SESSION)
+		setsid();
+	else
+		setpgid(0, 0);	/* kill(0, …) is not to reach the kernel */
 	s.argv = split_strings(&pos, end, job->msg->argc);
 	s.envp = split_strings(&pos, end, job->msg->envc);
 	if (!s.argv || !s.envp || strnlen(pos, end - pos) == (size_t)(end - pos))

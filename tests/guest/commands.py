@@ -587,6 +587,27 @@ def terminal_big_output(case):
     case.equal("status", t.p.wait(15), 0)
 
 
+@test("commands", policies=("hosting", "jail", "all-trap"))
+def no_terminal_without_one(case):
+    """The guest kernel's session may be the guest's: the user's terminal must not be in it."""
+    inside = "(: </dev/tty) 2>/dev/null && echo open >&2; exit 8"
+    argv = case.run_argv(["/bin/sh", "-c", inside])
+    t = Terminal(case, ["/bin/sh", "-c", '"$@" </dev/null 2>&1 | cat; echo status "$?"', "sh", *argv])
+    seen = t.expect(r"status \d")
+    case.true("no terminal to open", "open" not in seen)
+    case.status(case.shell(inside), 8)
+
+
+@test("commands", policies=("hosting", "jail", "all-trap"))
+def signals_to_ones_group(case):
+    """The guest kernel is in no group of the guest."""
+    case.status(case.shell("kill -KILL 0"), 137)
+    case.status(case.shell("trap '' TERM HUP; kill -TERM 0; kill -HUP 0; exit 9"), 9)
+    name = case.detached("/bin/sleep", "60")
+    case.status(case.weir("exec", name, "--", "/bin/sh", "-c", "kill -KILL 0"), 137)
+    case.status(case.weir("exec", name, "--", "/bin/true"), 0)
+
+
 @test("commands")
 def half_a_terminal(case):
     """Input from a pipe, output to a terminal: each passes as what it is."""
