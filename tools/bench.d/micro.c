@@ -48,6 +48,7 @@ static const struct bench benches[] = {
 	{ "thread",	NULL,		run_thread },
 	{ "trap",	setup_trap,	run_trap },
 	{ "notify",	NULL,		run_notify },
+	{ "notify-work", setup_notify_work, run_notify_work },
 	/* clang-format on */
 };
 #define NUM_BENCHES (sizeof(benches) / sizeof(benches[0]))

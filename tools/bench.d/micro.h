@@ -73,6 +73,8 @@ int64_t run_thread(long n);
 
 /* notify.c */
 int64_t run_notify(long n);
+int setup_notify_work(void);
+int64_t run_notify_work(long n);
 
 /* spawn.c */
 int spawn_main(int argc, char **argv);

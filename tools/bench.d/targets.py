@@ -74,6 +74,22 @@ def all_targets(samples, memory):
         )
     )
     targets.append(
+        at_most(
+            "trapped call, weir's own part",
+            samples.ratio(ours, "trap", "native", "notify-work"),
+            1.25,
+            "≤ 1.25 × bare notification doing the same",
+        )
+    )
+    targets.append(
+        at_most(
+            "stopped call, left to the host",
+            samples.ratio("all-trap", "getppid", "native", "notify"),
+            1.25,
+            "≤ 1.25 × bare notification",
+        )
+    )
+    targets.append(
         at_least(
             "trapped call, one CPU, UML's time to ours", slower(samples, "uml"), 2.5, "≥ 2.5 ×"
         )
