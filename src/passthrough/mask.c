@@ -17,18 +17,17 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "passthrough/bpf.h"
 #include "passthrough/chain.h"
 #include "passthrough/edges.h"
+#include "passthrough/frame.h"
 #include "passthrough/hostcall.h"
 #include "passthrough/lanes_impl.h"
 #include "passthrough/policy_impl.h"
@@ -46,95 +45,29 @@ static int mask_fail(struct policy_error *err, int r, const char *what)
 	return r;
 }
 
-static uint32_t action_of(const struct lane_rule *r)
+/* Shipped with weir, or made now. */
+static int get_frame(const struct lanes *l, struct program *ret)
 {
-	switch (r->lane) {
-	case LANE_PASS:
-		return SECCOMP_RET_ALLOW;
-	case LANE_DENY:
-		return SECCOMP_RET_ERRNO | r->err;
-	case LANE_KILL:
-		return SECCOMP_RET_KILL_PROCESS;
-	default:
-		return SECCOMP_RET_USER_NOTIF;
-	}
-}
-
-/* The rule that decides a call whatever its arguments, NULL if it depends on them. */
-static const struct lane_rule *constant_rule(const struct lanes *l, int nr)
-{
-	if (l->first[nr] == l->first[nr + 1])
-		return &l->rule[LANES_DEFAULT];
-	if (lane_rule_always(&l->rule[l->first[nr]]))
-		return &l->rule[l->first[nr]];
-	return NULL;
-}
-
-/* What stands for the chain of a call until it is linked in. */
-static uint32_t mark_of(int nr)
-{
-	return SECCOMP_RET_TRACE | (nr + 1);
-}
-
-static int add_calls(scmp_filter_ctx ctx, const struct lanes *l)
-{
-	uint32_t otherwise = action_of(&l->rule[LANES_DEFAULT]);
-
-	for (int nr = 0; nr < LANES_MAX_NR; nr++) {
-		const struct lane_rule *rule = constant_rule(l, nr);
-		uint32_t action = rule ? action_of(rule) : mark_of(nr);
-		int r;
-
-		if (action == otherwise)
-			continue;
-		r = seccomp_rule_add_exact(ctx, action, nr, 0);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int export(scmp_filter_ctx ctx, struct program *ret)
-{
-	cleanup_fd int fd = host_call(SYS_memfd_create, "mask", MFD_CLOEXEC);
-	ssize_t len;
+	cleanup_free struct frame_actions *actions = malloc(sizeof(*actions));
+	uint64_t key;
 	int r;
 
-	if (fd < 0)
-		return fd;
-	r = seccomp_export_bpf(ctx, fd);
+	if (!actions)
+		return -ENOMEM;
+	frame_actions(l, actions);
+	key = frame_key(actions);
+	for (const struct frame *f = shipped_frames; f->insn; f++) {
+		if (f->key != key)
+			continue;
+		memcpy(ret->insn, f->insn, f->len * sizeof(*f->insn));
+		ret->len = f->len;
+		return 0;
+	}
+	r = frame_build(actions, ret->insn);
 	if (r < 0)
 		return r;
-	if (host_call(SYS_lseek, fd, 0, SEEK_SET) < 0)
-		return -EIO;
-	len = host_read(fd, ret->insn, sizeof(ret->insn));
-	if (len < 0)
-		return len;
-	if (len == sizeof(ret->insn))
-		return -E2BIG;
-	ret->len = len / sizeof(ret->insn[0]);
+	ret->len = r;
 	return 0;
-}
-
-static int build_frame(const struct lanes *l, struct program *ret)
-{
-	scmp_filter_ctx ctx;
-	int r;
-
-	if (seccomp_arch_native() != SCMP_ARCH_X86_64)
-		return -EOPNOTSUPP;
-	ctx = seccomp_init(action_of(&l->rule[LANES_DEFAULT]));
-	if (!ctx)
-		return -ENOMEM;
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (r == 0)
-		r = add_calls(ctx, l);
-	if (r == 0)
-		r = export(ctx, ret);
-	seccomp_release(ctx);
-	return r;
 }
 
 /* Put the chain of a call behind the program. */
@@ -144,11 +77,11 @@ static int append_chain(const struct lanes *l, int nr, struct chain *c, struct p
 
 	chain_init(c);
 	if (lane_rule_always(&l->rule[last]))
-		next = chain_return(c, action_of(&l->rule[last--]));
+		next = chain_return(c, frame_action(&l->rule[last--]));
 	else
-		next = chain_return(c, action_of(&l->rule[LANES_DEFAULT]));
+		next = chain_return(c, frame_action(&l->rule[LANES_DEFAULT]));
 	for (unsigned i = last + 1; i > l->first[nr]; i--) {
-		unsigned yes = chain_return(c, action_of(&l->rule[i - 1]));
+		unsigned yes = chain_return(c, frame_action(&l->rule[i - 1]));
 
 		next = chain_rule(c, l->rule[i - 1].rule, yes, next);
 	}
@@ -197,7 +130,7 @@ static bool agrees(const struct lanes *l, const struct program *p, const struct 
 
 	memcpy(arg, d->args, sizeof(arg));
 	*ret_loaded = r.loaded;
-	return r.action == action_of(lanes_lookup(l, d->arch, d->nr, arg));
+	return r.action == frame_action(lanes_lookup(l, d->arch, d->nr, arg));
 }
 
 static int disagree(const struct seccomp_data *d, struct policy_error *err)
@@ -250,7 +183,7 @@ static int verify_native(const struct lanes *l, const struct program *p, struct 
 		uint32_t loaded;
 		int r;
 
-		if (!constant_rule(l, nr)) {
+		if (!frame_constant_rule(l, nr)) {
 			r = verify_arguments(l, p, nr, e, err);
 			if (r < 0)
 				return r;
@@ -274,12 +207,12 @@ static int verify_foreign(const struct lanes *l, const struct program *p, struct
 	struct seccomp_data d = { 0 };
 	uint32_t loaded;
 
-	for (size_t i = 0; i < ARRAY_SIZE(arches); i++)
-		for (d.nr = -1; d.nr < LANES_MAX_NR; d.nr++) {
-			d.arch = arches[i];
-			if (!agrees(l, p, &d, &loaded) || loaded != BPF_WORD(arch))
-				return disagree(&d, err);
-		}
+	/* Without a look at the number the answer holds for any. */
+	for (size_t i = 0; i < ARRAY_SIZE(arches); i++) {
+		d.arch = arches[i];
+		if (!agrees(l, p, &d, &loaded) || loaded != BPF_WORD(arch))
+			return disagree(&d, err);
+	}
 	d.arch = AUDIT_ARCH_X86_64;
 	for (unsigned nr = 0; nr < LANES_MAX_NR + ARRAY_SIZE(numbers); nr++) {
 		d.nr = nr < LANES_MAX_NR ? nr | 0x40000000 : numbers[nr - LANES_MAX_NR];
@@ -311,7 +244,7 @@ int mask_compile(const struct lanes *l, struct mask *ret, struct policy_error *e
 
 	if (!p)
 		return mask_fail(err, -ENOMEM, "memory");
-	r = build_frame(l, p);
+	r = get_frame(l, p);
 	if (r < 0)
 		return mask_fail(err, r, "libseccomp");
 	r = link_chains(l, p);

@@ -277,7 +277,7 @@ static int load_by_name(struct loader *ld, const char *name, const struct policy
 		snprintf(dir[0], sizeof(dir[0]), "%s/weir", config);
 	else if (home && home[0] == '/')
 		snprintf(dir[0], sizeof(dir[0]), "%s/.config/weir", home);
-	for (size_t i = 0; i < ARRAY_SIZE(dir); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(dir) && !ld->shipped_only; i++) {
 		if (!dir[i][0])
 			continue;
 		snprintf(path, sizeof(path), "%s/%s" SUFFIX, dir[i], name);
@@ -409,26 +409,42 @@ static void trim(struct policy *p)
 		p->rule = rules;
 }
 
+static int load_all(struct loader *ld, const char *name, char *const *set, size_t nset,
+		    struct policy **ret)
+{
+	int r;
+
+	ld->err->text[0] = '\0';
+	if (!ld->p)
+		return policy_no_memory(ld->err);
+	set_defaults(ld->p);
+	r = ld->p->init ? load(ld, name, NULL) : policy_no_memory(ld->err);
+	for (size_t i = 0; r == 0 && i < nset; i++)
+		r = apply_set(ld, set[i]);
+	if (r == 0)
+		r = finish(ld);
+	if (r < 0) {
+		policy_free(ld->p);
+		return r;
+	}
+	trim(ld->p);
+	*ret = ld->p;
+	return 0;
+}
+
 int policy_load(const char *name, char *const *set, size_t nset, struct policy **ret,
 		struct policy_error *err)
 {
 	struct loader ld = { .p = calloc(1, sizeof(*ld.p)), .err = err };
-	int r;
 
-	err->text[0] = '\0';
-	if (!ld.p)
-		return policy_no_memory(err);
-	set_defaults(ld.p);
-	r = ld.p->init ? load(&ld, name, NULL) : policy_no_memory(err);
-	for (size_t i = 0; r == 0 && i < nset; i++)
-		r = apply_set(&ld, set[i]);
-	if (r == 0)
-		r = finish(&ld);
-	if (r < 0) {
-		policy_free(ld.p);
-		return r;
-	}
-	trim(ld.p);
-	*ret = ld.p;
-	return 0;
+	return load_all(&ld, name, set, nset, ret);
+}
+
+int policy_load_shipped(const char *name, struct policy **ret, struct policy_error *err)
+{
+	struct loader ld = {
+		.p = calloc(1, sizeof(*ld.p)), .err = err, .shipped_only = true,
+	};
+
+	return load_all(&ld, name, NULL, 0, ret);
 }

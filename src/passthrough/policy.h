@@ -165,6 +165,9 @@ int policy_load(const char *name, char *const *set, size_t nset, struct policy *
 		struct policy_error *err);
 void policy_free(struct policy *p);
 
+/* The same with nothing but the embedded policies: what weir was built with. */
+int policy_load_shipped(const char *name, struct policy **ret, struct policy_error *err);
+
 /* Write the resolved policy as a policy file, every key and rule, to @f. */
 struct _IO_FILE;
 void policy_show(const struct policy *p, struct _IO_FILE *f);

@@ -35,6 +35,7 @@ struct loader {
 	struct policy_error *err;
 	size_t rule_room;
 	struct policy_pos monotonic_pos, boottime_pos;
+	bool shipped_only;
 	unsigned depth;
 	struct {
 		const char *file;

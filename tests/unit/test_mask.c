@@ -61,6 +61,41 @@ static void test_shipped(void **state)
 	}
 }
 
+static const struct frame *find_frame(uint64_t key)
+{
+	for (const struct frame *f = shipped_frames; f->insn; f++)
+		if (f->key == key)
+			return f;
+	return NULL;
+}
+
+/* What was built with weir is what libseccomp makes here. */
+static void test_shipped_frames(void **state)
+{
+	static struct frame_actions a;
+	static struct program p;
+
+	for (size_t i = 0; i < ARRAY_SIZE(shipped_names); i++) {
+		struct policy *policy = shipped(shipped_names[i]);
+		const struct frame *f;
+		struct policy_error err;
+		struct lanes *l;
+		uint64_t key;
+
+		assert_int_equal(lanes_build(policy, &l, &err), 0);
+		frame_actions(l, &a);
+		key = frame_key(&a);
+		f = find_frame(key);
+		assert_non_null(f);
+		assert_int_equal(frame_build(&a, p.insn), f->len);
+		assert_memory_equal(p.insn, f->insn, f->len * sizeof(*f->insn));
+		a.action[SYS_acct] ^= 1;
+		assert_int_not_equal(frame_key(&a), key);
+		lanes_free(l);
+		policy_free(policy);
+	}
+}
+
 static void test_no_listener(void **state)
 {
 	struct made m;
@@ -130,7 +165,7 @@ static void test_random(void **state)
 				if (rand_r(&seed) % 2)
 					arg[k] |= (uint64_t)(rand_r(&seed) % 12) << 32;
 			assert_int_equal(run(&m, 8, arg),
-					 action_of(lanes_lookup(m.lanes, AUDIT_ARCH_X86_64, 8, arg)));
+					 frame_action(lanes_lookup(m.lanes, AUDIT_ARCH_X86_64, 8, arg)));
 		}
 		unmake(&m);
 	}
@@ -308,7 +343,7 @@ static void test_passing_costs_no_program(void **state)
 
 		make(&m, shipped(shipped_names[i]));
 		for (int nr = 0; nr < LANES_MAX_NR; nr++) {
-			const struct lane_rule *r = constant_rule(m.lanes, nr);
+			const struct lane_rule *r = frame_constant_rule(m.lanes, nr);
 			bool passes = r && r->lane == LANE_PASS;
 
 			if (constant_for_the_kernel(&m.mask, nr) != passes)
@@ -336,7 +371,8 @@ static void test_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shipped), cmocka_unit_test(test_no_listener),
+		cmocka_unit_test(test_shipped), cmocka_unit_test(test_shipped_frames),
+		cmocka_unit_test(test_no_listener),
 		cmocka_unit_test(test_operators), cmocka_unit_test(test_random),
 		cmocka_unit_test(test_long_chain), cmocka_unit_test(test_too_much),
 		cmocka_unit_test(test_damage), cmocka_unit_test(test_passing_costs_no_program),
