@@ -39,7 +39,8 @@ struct resolver {
 static bool same_tests(const struct policy_rule *a, const struct policy_rule *b)
 {
 	return a->ntests == b->ntests &&
-	       memcmp(a->test, b->test, a->ntests * sizeof(a->test[0])) == 0;
+	       (a->ntests == 0 ||
+		memcmp(a->test, b->test, a->ntests * sizeof(a->test[0])) == 0);
 }
 
 static void resolve_rule(struct resolver *s, const struct policy *p, int i)

@@ -27,10 +27,10 @@
 #define CHUNK_SIZE 16384
 #define SUFFIX ".policy"
 
-/* Strings are never freed one by one. */
+/* Memory that is never freed piece by piece. */
 struct policy_strings {
 	struct policy_strings *next;
-	size_t used, size;
+	size_t used, size;	/* of text; used is a multiple of 8 */
 	char text[];
 };
 
@@ -65,26 +65,32 @@ int policy_no_memory(struct policy_error *err)
 	return -ENOMEM;
 }
 
-/* Room for @len characters and a NUL, beginning with what of @s fits. */
-char *policy_strndup(struct policy *p, const char *s, size_t len)
+void *policy_alloc(struct policy *p, size_t size)
 {
 	struct policy_strings *c = p->strings;
-	char *ret;
+	void *ret;
 
-	if (!c || c->size - c->used < len + 1) {
-		size_t size = MAX(len + 1, CHUNK_SIZE);
+	size = (size + 7) & ~(size_t)7;
+	if (!c || c->size - c->used < size) {
+		size_t room = MAX(size, CHUNK_SIZE);
 
-		c = malloc(sizeof(*c) + size);
+		c = malloc(sizeof(*c) + room);
 		if (!c)
 			return NULL;
-		*c = (struct policy_strings){ .next = p->strings, .size = size };
+		*c = (struct policy_strings){ .next = p->strings, .size = room };
 		p->strings = c;
 	}
 	ret = c->text + c->used;
-	c->used += len + 1;
-	memset(ret, 0, len + 1);
-	memcpy(ret, s, strnlen(s, len));
-	return ret;
+	c->used += size;
+	return memset(ret, 0, size);
+}
+
+/* Room for @len characters and a NUL, beginning with what of @s fits. */
+char *policy_strndup(struct policy *p, const char *s, size_t len)
+{
+	char *ret = policy_alloc(p, len + 1);
+
+	return ret ? memcpy(ret, s, strnlen(s, len)) : NULL;
 }
 
 char *policy_strdup(struct policy *p, const char *s)

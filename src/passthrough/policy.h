@@ -70,8 +70,8 @@ struct policy_rule {
 	int nr;			/* x86-64 number */
 	enum lane lane;
 	int err;		/* LANE_DENY: positive errno */
-	struct policy_test test[POLICY_MAX_TESTS];
-	unsigned ntests;	/* 0: unconditional */
+	const struct policy_test *test;	/* owned by the policy */
+	unsigned ntests;	/* 0: unconditional, at most POLICY_MAX_TESTS */
 	struct policy_pos pos;
 	const char *text;	/* the line as written, for explain; owned by the policy */
 };
@@ -145,7 +145,7 @@ struct policy {
 	struct policy_rule *rule;	/* oldest first; a later one overrides */
 	size_t nrules;
 
-	/* private to policy.c: every string and file name that pos and text point to */
+	/* private to policy.c: all that pos, text and test point to */
 	struct policy_strings *strings;
 };
 

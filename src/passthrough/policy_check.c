@@ -69,7 +69,9 @@ static int check_rules(struct loader *ld, const struct policy_entry *e, size_t n
 			return r;
 		for (size_t k = 0; k < i; k++)
 			if (rule[k].ntests == rule[i].ntests &&
-			    !memcmp(rule[k].test, rule[i].test, sizeof(rule[i].test)))
+			    (rule[i].ntests == 0 ||
+			     !memcmp(rule[k].test, rule[i].test,
+				     rule[i].ntests * sizeof(rule[i].test[0]))))
 				return set_twice(ld, &e[k], &e[i],
 						 rule[i].ntests ? " with these tests" : "");
 		if (i > 0 && rule[i].ntests == 0)

@@ -54,7 +54,9 @@ const char *policy_pos_text(const struct policy_pos *pos, char *buf, size_t size
 /* "no memory"; always returns -ENOMEM. */
 int policy_no_memory(struct policy_error *err);
 
-/* A string that lives as long as the policy; NULL without memory. */
+/* Memory, aligned to 8 bytes and zeroed, or a string that lives as long as the
+ * policy; NULL without memory. */
+void *policy_alloc(struct policy *p, size_t size);
 char *policy_strdup(struct policy *p, const char *s);
 char *policy_strndup(struct policy *p, const char *s, size_t len);
 

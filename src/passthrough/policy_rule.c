@@ -26,6 +26,7 @@ struct reader {
 	const char *at;
 	int nr;		/* the call it is read for */
 	unsigned width;	/* of the argument of the present test */
+	struct policy_test test[POLICY_MAX_TESTS];
 	char token[64];
 };
 
@@ -245,6 +246,7 @@ static int read_test(struct reader *rd, struct policy_test *t)
 
 static int read_tests(struct reader *rd, struct policy_rule *r)
 {
+	struct policy_test *kept;
 	int ret;
 
 	do {
@@ -252,7 +254,7 @@ static int read_tests(struct reader *rd, struct policy_rule *r)
 		if (r->ntests == POLICY_MAX_TESTS)
 			return FAIL(rd, "more than %d tests in one rule; write fewer",
 				    POLICY_MAX_TESTS);
-		ret = read_test(rd, &r->test[r->ntests]);
+		ret = read_test(rd, &rd->test[r->ntests]);
 		if (ret < 0)
 			return ret;
 		r->ntests++;
@@ -261,6 +263,10 @@ static int read_tests(struct reader *rd, struct policy_rule *r)
 		return FAIL(rd, "there is no 'or'; write a second rule for the same call");
 	if (!is(rd, ""))
 		return FAIL(rd, "%s is not expected here; write 'and' before a further test", rd->token);
+	kept = policy_alloc(rd->ld->p, r->ntests * sizeof(*kept));
+	if (!kept)
+		return policy_no_memory(rd->ld->err);
+	r->test = memcpy(kept, rd->test, r->ntests * sizeof(*kept));
 	return 0;
 }
 
@@ -306,7 +312,7 @@ int policy_rule_parse(struct loader *ld, const struct policy_entry *e, struct po
 	int ret;
 
 	r->ntests = 0;
-	memset(r->test, 0, sizeof(r->test));
+	r->test = NULL;
 	next(&rd);
 	ret = read_lane(&rd, r);
 	if (ret < 0)
