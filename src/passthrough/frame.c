@@ -36,38 +36,18 @@ const struct lane_rule *frame_constant_rule(const struct lanes *l, int nr)
 	return NULL;
 }
 
-uint32_t frame_mark(int nr)
+static int add_calls(scmp_filter_ctx ctx, const struct lanes *l)
 {
-	return SECCOMP_RET_TRACE | (nr + 1);
-}
+	uint32_t otherwise = frame_action(&l->rule[LANES_DEFAULT]);
 
-void frame_actions(const struct lanes *l, struct frame_actions *ret)
-{
-	ret->otherwise = frame_action(&l->rule[LANES_DEFAULT]);
 	for (int nr = 0; nr < LANES_MAX_NR; nr++) {
 		const struct lane_rule *rule = frame_constant_rule(l, nr);
-
-		ret->action[nr] = rule ? frame_action(rule) : frame_mark(nr);
-	}
-}
-
-uint64_t frame_key(const struct frame_actions *a)
-{
-	uint64_t key = 0xcbf29ce484222325 ^ a->otherwise;
-
-	for (int nr = 0; nr < LANES_MAX_NR; nr++)
-		key = (key * 0x100000001b3) ^ a->action[nr];
-	return key;
-}
-
-static int add_calls(scmp_filter_ctx ctx, const struct frame_actions *a)
-{
-	for (int nr = 0; nr < LANES_MAX_NR; nr++) {
+		uint32_t action = rule ? frame_action(rule) : SECCOMP_RET_TRACE | (nr + 1);
 		int r;
 
-		if (a->action[nr] == a->otherwise)
+		if (action == otherwise)
 			continue;
-		r = seccomp_rule_add_exact(ctx, a->action[nr], nr, 0);
+		r = seccomp_rule_add_exact(ctx, action, nr, 0);
 		if (r < 0)
 			return r;
 	}
@@ -94,21 +74,21 @@ static int export(scmp_filter_ctx ctx, struct sock_filter *insn)
 	return (size_t)len == room ? -E2BIG : (int)(len / sizeof(*insn));
 }
 
-int frame_build(const struct frame_actions *a, struct sock_filter *insn)
+int frame_build(const struct lanes *l, struct sock_filter *insn)
 {
 	scmp_filter_ctx ctx;
 	int r;
 
 	if (seccomp_arch_native() != SCMP_ARCH_X86_64)
 		return -EOPNOTSUPP;
-	ctx = seccomp_init(a->otherwise);
+	ctx = seccomp_init(frame_action(&l->rule[LANES_DEFAULT]));
 	if (!ctx)
 		return -ENOMEM;
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
 	if (r == 0)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
-		r = add_calls(ctx, a);
+		r = add_calls(ctx, l);
 	if (r == 0)
 		r = export(ctx, insn);
 	seccomp_release(ctx);

@@ -19,6 +19,7 @@
 #include "kernel/util.h"
 #include "passthrough/lanes_impl.h"
 #include "passthrough/policy_impl.h"
+#include "passthrough/shipped.h"
 
 #define X32_BIT 0x40000000u
 
@@ -172,8 +173,10 @@ int lanes_build(const struct policy *p, struct lanes **ret, struct policy_error 
 
 	if (r < 0)
 		return r;
-	r = check_needed(l, err);
-	if (r == 0)
+	l->shipped = shipped_find(l);
+	if (!l->shipped)
+		r = check_needed(l, err);
+	if (!l->shipped && r == 0)
 		r = family_check(l, err);
 	if (r < 0) {
 		lanes_free(l);

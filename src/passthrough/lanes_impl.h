@@ -14,11 +14,14 @@ enum { LANES_DEFAULT, LANES_OTHER_ARCH, LANES_FIRST };	/* ids that every table h
  * order in which they are tried. The last may be unconditional, then it always
  * holds; otherwise rule[LANES_DEFAULT] is behind it.
  */
+struct shipped_mask;
+
 struct lanes {
 	const struct policy *policy;
 	struct lane_rule *rule;
 	unsigned nrules;
 	unsigned first[LANES_MAX_NR + 1];
+	const struct shipped_mask *shipped;	/* not NULL: checked when weir was built */
 	struct policy_rule other_arch;	/* what rule[LANES_OTHER_ARCH] stands for */
 };
 

@@ -10,7 +10,8 @@
  * for "less", a chain keeps first-match order and the width of each argument.
  *
  * The whole program is then run against the table. One that disagrees with it
- * anywhere is not returned.
+ * anywhere is not returned. For the tables of the shipped policies all of this
+ * was done when weir was built (shipped.h).
  */
 #include "passthrough/mask.h"
 
@@ -31,6 +32,7 @@
 #include "passthrough/hostcall.h"
 #include "passthrough/lanes_impl.h"
 #include "passthrough/policy_impl.h"
+#include "passthrough/shipped.h"
 
 #define MAX_TRIES 2000000	/* argument combinations of one call */
 
@@ -43,31 +45,6 @@ static int mask_fail(struct policy_error *err, int r, const char *what)
 {
 	snprintf(err->text, sizeof(err->text), "cannot build the mask: %s: %s", what, strerror(-r));
 	return r;
-}
-
-/* Shipped with weir, or made now. */
-static int get_frame(const struct lanes *l, struct program *ret)
-{
-	cleanup_free struct frame_actions *actions = malloc(sizeof(*actions));
-	uint64_t key;
-	int r;
-
-	if (!actions)
-		return -ENOMEM;
-	frame_actions(l, actions);
-	key = frame_key(actions);
-	for (const struct frame *f = shipped_frames; f->insn; f++) {
-		if (f->key != key)
-			continue;
-		memcpy(ret->insn, f->insn, f->len * sizeof(*f->insn));
-		ret->len = f->len;
-		return 0;
-	}
-	r = frame_build(actions, ret->insn);
-	if (r < 0)
-		return r;
-	ret->len = r;
-	return 0;
 }
 
 /* Put the chain of a call behind the program. */
@@ -236,17 +213,14 @@ static int verify(const struct lanes *l, const struct program *p, struct policy_
 	return r < 0 ? r : verify_foreign(l, p, err);
 }
 
-int mask_compile(const struct lanes *l, struct mask *ret, struct policy_error *err)
+/* Make the program of a table that weir was not built with. */
+static int build(const struct lanes *l, struct program *p, struct policy_error *err)
 {
-	cleanup_free struct program *p = malloc(sizeof(*p));
-	struct sock_filter *insn;
-	int r;
+	int r = frame_build(l, p->insn);
 
-	if (!p)
-		return mask_fail(err, -ENOMEM, "memory");
-	r = get_frame(l, p);
 	if (r < 0)
 		return mask_fail(err, r, "libseccomp");
+	p->len = r;
 	r = link_chains(l, p);
 	if (r == -E2BIG) {
 		snprintf(err->text, sizeof(err->text),
@@ -256,21 +230,38 @@ int mask_compile(const struct lanes *l, struct mask *ret, struct policy_error *e
 	}
 	if (r < 0)
 		return mask_fail(err, r, "argument tests");
-	r = verify(l, p, err);
-	if (r < 0)
-		return r;
+	return verify(l, p, err);
+}
 
-	insn = malloc(p->len * sizeof(*insn));
+static int keep(const struct lanes *l, const struct sock_filter *from, unsigned len,
+		struct mask *ret, struct policy_error *err)
+{
+	struct sock_filter *insn = malloc(len * sizeof(*insn));
+
 	if (!insn)
 		return mask_fail(err, -ENOMEM, "memory");
-	memcpy(insn, p->insn, p->len * sizeof(*insn));
+	memcpy(insn, from, len * sizeof(*insn));
 	*ret = (struct mask){
 		.insn = insn,
-		.len = p->len,
+		.len = len,
 		.listens = lanes_use(l, LANE_TRAP) || lanes_use(l, LANE_FIX) ||
 			   lanes_use(l, LANE_WATCH),
 	};
 	return 0;
+}
+
+int mask_compile(const struct lanes *l, struct mask *ret, struct policy_error *err)
+{
+	cleanup_free struct program *p = NULL;
+	int r;
+
+	if (l->shipped)
+		return keep(l, l->shipped->insn, l->shipped->len, ret, err);
+	p = malloc(sizeof(*p));
+	if (!p)
+		return mask_fail(err, -ENOMEM, "memory");
+	r = build(l, p, err);
+	return r < 0 ? r : keep(l, p->insn, p->len, ret, err);
 }
 
 void mask_free(struct mask *m)

@@ -61,38 +61,52 @@ static void test_shipped(void **state)
 	}
 }
 
-static const struct frame *find_frame(uint64_t key)
+/* What was built with weir is what is made and verified here. */
+static void test_shipped_masks(void **state)
 {
-	for (const struct frame *f = shipped_frames; f->insn; f++)
-		if (f->key == key)
-			return f;
-	return NULL;
-}
-
-/* What was built with weir is what libseccomp makes here. */
-static void test_shipped_frames(void **state)
-{
-	static struct frame_actions a;
 	static struct program p;
 
 	for (size_t i = 0; i < ARRAY_SIZE(shipped_names); i++) {
-		struct policy *policy = shipped(shipped_names[i]);
-		const struct frame *f;
-		struct policy_error err;
-		struct lanes *l;
-		uint64_t key;
+		const struct shipped_mask *m;
+		struct made made;
 
-		assert_int_equal(lanes_build(policy, &l, &err), 0);
-		frame_actions(l, &a);
-		key = frame_key(&a);
-		f = find_frame(key);
-		assert_non_null(f);
-		assert_int_equal(frame_build(&a, p.insn), f->len);
-		assert_memory_equal(p.insn, f->insn, f->len * sizeof(*f->insn));
-		a.action[SYS_acct] ^= 1;
-		assert_int_not_equal(frame_key(&a), key);
-		lanes_free(l);
-		policy_free(policy);
+		make(&made, shipped(shipped_names[i]));
+		m = made.lanes->shipped;
+		assert_non_null(m);
+		assert_int_equal(made.mask.len, m->len);
+		assert_memory_equal(made.mask.insn, m->insn, m->len * sizeof(*m->insn));
+		assert_int_equal(build(made.lanes, &p, &(struct policy_error){}), 0);
+		assert_int_equal(p.len, m->len);
+		assert_memory_equal(p.insn, m->insn, p.len * sizeof(*p.insn));
+		unmake(&made);
+	}
+}
+
+/* A difference in any lane, errno, test or default is another table. */
+static void test_not_shipped(void **state)
+{
+	static const char *const text[] = {
+		"acct = kill", "acct = deny EXDEV", "default = deny EXDEV",
+		"flock = deny ENOSYS if cmd == 77", "socket = deny EPERM if domain == 77",
+	};
+	char all[200];
+
+	for (size_t i = 0; i < ARRAY_SIZE(text); i++) {
+		struct made made;
+
+		snprintf(all, sizeof(all), "[policy]\ninherit = hosting\n[syscalls]\n%s\n", text[i]);
+		make(&made, loaded(all));
+		assert_null(made.lanes->shipped);
+		unmake(&made);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		struct made made;
+
+		/* Where it was written is no difference. */
+		make(&made, loaded(i ? "[policy]\ninherit = hosting\n[guest]\nmemory = 1G\n" :
+				       "[policy]\ninherit = hosting\n"));
+		assert_non_null(made.lanes->shipped);
+		unmake(&made);
 	}
 }
 
@@ -371,7 +385,7 @@ static void test_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shipped), cmocka_unit_test(test_shipped_frames),
+		cmocka_unit_test(test_shipped), cmocka_unit_test(test_shipped_masks), cmocka_unit_test(test_not_shipped),
 		cmocka_unit_test(test_no_listener),
 		cmocka_unit_test(test_operators), cmocka_unit_test(test_random),
 		cmocka_unit_test(test_long_chain), cmocka_unit_test(test_too_much),
