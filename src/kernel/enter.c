@@ -167,6 +167,8 @@ void guest_enter(void *kernel, const struct spawn *s)
 	if (ret < 0 && ret != -ENODATA)
 		give_up(s->page, ret, "seccomp mask");
 	atomic_store(&s->page->listener, ret == -ENODATA ? SPAWN_NO_LISTENER : ret + 1);
+	/* Who waits for it looks every now and then, should this be denied. */
+	syscall(SYS_futex, &s->page->listener, FUTEX_WAKE, 1, NULL, NULL, 0);
 	await_go(s->page);
 	ret = host_call(SYS_execve, path, s->argv, s->envp);
 	give_up(s->page, ret, s->argv[0]);

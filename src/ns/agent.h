@@ -34,10 +34,11 @@
 /* Shared by the guest kernel and a process that is about to enter the guest:
  * once the mask lies over it, it cannot count on any system call. */
 struct spawn_page {
-	_Atomic int listener;	/* descriptor + 1; SPAWN_NO_LISTENER: the mask needs none */
+	_Atomic int listener;	/* futex: descriptor + 1; SPAWN_NO_LISTENER: the mask needs none */
 	_Atomic int go;		/* futex: SPAWN_GO once the kernel serves the listener */
 	_Atomic int error;	/* positive errno of what failed */
 	char what[64];		/* and what that was; written before error */
+	int pidns;		/* of the first process: a descriptor; written before listener */
 };
 #define SPAWN_NO_LISTENER (-1)
 enum { SPAWN_WAIT, SPAWN_GO, SPAWN_GIVE_UP };
@@ -91,7 +92,8 @@ struct agent {
  */
 int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error *err);
 
-/* Close the socket: the agent kills init and ends. Reaps it. */
+/* Close the socket, and end the agent, at the end of the kernel: it is not
+ * reaped, as the kernel need not wait for its mounts to be undone. */
 void agent_stop(struct agent *a);
 
 struct spawned {

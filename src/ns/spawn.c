@@ -12,6 +12,12 @@
  *   usher    finds the listener in its own table, sends it, ends
  *   kernel   opens the door, sets page->go; the process execs
  *
+ * A usher is needed since who has entered a pid namespace for its children
+ * cannot come back. The first process makes the pid namespace with its clone:
+ * there the agent is its own usher. That process also mounts /proc, which only
+ * one of the new pid namespace can, and makes the guest's root the root of the
+ * mount namespace, and by that the agent's (pivot_root(2)).
+ *
  * None of them can be traced or looked into by the guest: their memory belongs
  * to the host's user namespace (not exec'ed since) and is not dumpable, so the
  * listener never comes within the guest's reach.
@@ -41,7 +47,6 @@ struct spawn_job {
 	struct agent_self *self;
 	const struct agent_msg *msg;
 	int fd[HOST_MAX_FDS];
-	int sync[2];		/* first spawn: [0] agent's end, [1] usher's and process's */
 	struct spawn_page *page;
 	char *blob;
 };
@@ -68,23 +73,21 @@ static char **split_strings(char **pos, const char *end, unsigned n)
 	return v;
 }
 
-/* The init-to-be mounts /proc, which only a process of the new pid namespace
- * can, and waits until the agent has entered the root. */
+/* What the guest's init does for the whole guest. */
 static void first_steps(const struct spawn_job *job)
 {
+	struct root *root = job->self->cfg->root;
 	struct ns_error err = {};
-	char c;
-	int ret;
+	int pidns = host_open("/proc/self/ns/pid", O_RDONLY, 0), ret;
 
-	/* Not before the agent knows us: it hears of us from the usher, through
-	 * this same socket. */
-	if (host_read(job->sync[1], &c, 1) != 1)
-		_exit(125);
-	ret = root_mount_proc(job->self->cfg->root, &err);
+	if (pidns < 0)
+		spawn_fail(job->page, pidns, "/proc/self/ns/pid");
+	job->page->pidns = pidns;
+	ret = root_mount_proc(root, &err);
+	if (ret == 0)
+		ret = root_enter(root, &err);
 	if (ret < 0)
 		spawn_fail(job->page, ret, err.text);
-	if (host_write(job->sync[1], "p", 1) < 0 || host_read(job->sync[1], &c, 1) != 1)
-		_exit(125);
 }
 
 static void __attribute__((noreturn)) process_main(struct spawn_job *job)
@@ -124,103 +127,127 @@ static int place_stdio(struct spawn_job *job)
 	return 0;
 }
 
-static pid_t clone_process(void)
+static pid_t clone_process(unsigned flags)
 {
 	/* CLONE_PARENT: the kernel is the parent, whatever its exit signal. */
-	return host_call(SYS_clone, CLONE_PARENT | CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	return host_call(SYS_clone, CLONE_PARENT | CLONE_FILES | SIGCHLD | flags, 0, 0, 0, 0);
 }
 
-/* Wait for the listener's number, a memory write. Ends early if the process
- * does. */
+/* Wait for the listener's number, a memory write; the mask may forbid to wake
+ * us. Ends early if the process does. */
 static int await_listener(const struct spawn_job *job, int pidfd)
 {
-	struct timespec nap = { .tv_nsec = 20000 };
+	struct timespec nap = { .tv_nsec = 50000 };
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	_Atomic int *listener = &job->page->listener;
 
-	for (;;) {
-		int n = atomic_load(&job->page->listener);
-
-		if (n)
-			return n;
-		if (ppoll(&ended, 1, &nap, NULL) > 0)
-			return atomic_load(&job->page->listener) ?: -ESRCH;
-	}
+	while (!atomic_load(listener) && poll(&ended, 1, 0) == 0)
+		host_call(SYS_futex, listener, FUTEX_WAIT, 0, &nap, NULL, 0);
+	return atomic_load(listener) ?: -ESRCH;
 }
 
-static int enter_pidns(struct spawn_job *job)
+/* The process is there and masked, or has given up. */
+static int report_process(struct spawn_job *job, pid_t pid, int pidfd, int listener)
 {
-	if (job->self->pidns >= 0)
-		return host_call(SYS_setns, job->self->pidns, CLONE_NEWPID);
-	return host_result(unshare(CLONE_NEWPID));
+	if (listener == -ESRCH)
+		return agent_send_reply(job->fd[FD_REPLY], -ECHILD, pid, "ended early", &pidfd, 1);
+	return agent_send_reply(job->fd[FD_REPLY], 0, pid, "", (int[]){ pidfd, listener - 1 },
+				listener == SPAWN_NO_LISTENER ? 1 : 2);
 }
 
-/* Tell the agent of the first process: its pid namespace, and it. */
-static int introduce_init(struct spawn_job *job, pid_t pid, int pidfd)
+static int report_error(struct spawn_job *job, int err, const char *what)
 {
-	cleanup_fd int pidns = host_open("/proc/self/ns/pid_for_children", O_RDONLY, 0);
-	int fds[] = { pidns, pidfd };
-
-	return pidns < 0 ? pidns : host_send(job->sync[1], &pid, sizeof(pid), fds, 2);
+	return agent_send_reply(job->fd[FD_REPLY], err, 0, what, NULL, 0);
 }
 
 static int usher(struct spawn_job *job)
 {
-	int reply = job->fd[FD_REPLY], pidfd, listener, ret;
+	int pidfd, ret;
 	pid_t pid;
 
-	agent_die_with_kernel(reply);
-	ret = enter_pidns(job);
+	agent_die_with_kernel(job->fd[FD_REPLY]);
+	ret = host_call(SYS_setns, job->self->pidns, CLONE_NEWPID);
 	if (ret < 0)
-		return agent_send_reply(reply, ret, 0, "cannot enter the guest's pid namespace", NULL, 0);
+		return report_error(job, ret, "cannot enter the guest's pid namespace");
 	ret = place_stdio(job);
 	if (ret < 0)
-		return agent_send_reply(reply, ret, 0, "cannot arrange stdio", NULL, 0);
-	pid = clone_process();
+		return report_error(job, ret, "cannot arrange stdio");
+	pid = clone_process(0);
 	if (pid == 0)
 		process_main(job);
 	if (pid < 0)
-		return agent_send_reply(reply, pid, 0, "cannot fork into the guest", NULL, 0);
+		return report_error(job, pid, "cannot fork into the guest");
 	pidfd = host_pidfd_open(pid, 0);
 	if (pidfd < 0)
-		return agent_send_reply(reply, pidfd, 0, "cannot hold the new process", NULL, 0);
-	if (job->msg->flags & SPAWN_FIRST)
-		introduce_init(job, pid, pidfd);
-	listener = await_listener(job, pidfd);
-	if (listener == -ESRCH)
-		return agent_send_reply(reply, -ECHILD, pid, "ended early", &pidfd, 1);
-	return agent_send_reply(reply, 0, pid, "", (int[]){ pidfd, listener - 1 },
-			  listener == SPAWN_NO_LISTENER ? 1 : 2);
+		return report_error(job, pidfd, "cannot hold the new process");
+	return report_process(job, pid, pidfd, await_listener(job, pidfd));
 }
 
-/* The agent's part of the first spawn: from here on its root is the guest's. */
-static int first_spawn(struct agent_self *self, struct spawn_job *job)
+/* Init has entered the root, and we with it: keep what the guest must not be
+ * able to change under us, before it runs. */
+static void keep_root(struct agent_self *self, struct spawn_job *job)
 {
 	struct ns_error err = {};
-	int fds[HOST_MAX_FDS], ret;
-	pid_t pid;
-	char c;
+	int ret = host_result(chdir("/"));
 
-	if (host_recv(job->sync[0], &pid, sizeof(pid), fds) != sizeof(pid))
-		return -ECHILD;
-	self->pidns = fds[0];
-	self->init_pidfd = fds[1];
-	if (host_write(job->sync[0], "m", 1) < 0 || host_read(job->sync[0], &c, 1) != 1)
-		return -ECHILD;
-	ret = root_enter(self->cfg->root, &err);
 	if (ret == 0)
 		ret = root_keep(self->cfg->root, &self->kept, &err);
-	if (ret < 0) {
-		log_err("%s", err.text);
-		spawn_fail(job->page, ret, err.text);
-	}
-	return host_write(job->sync[0], "e", 1) == 1 ? 0 : -ECHILD;
+	if (ret < 0)
+		log_err("agent: the guest's root: %s", err.text[0] ? err.text : strerror(-ret));
+}
+
+/* The descriptors are no longer common with init's: take back what was for it. */
+static void part_from_init(struct agent_self *self, struct spawn_job *job, int null, int listener)
+{
+	if (host_result(unshare(CLONE_FILES)) < 0)
+		return;
+	self->pidns = job->page->pidns;
+	for (int i = 0; i < 3; i++)
+		host_result(dup2(null, i));
+	if (listener > 0)
+		close(listener - 1);
+}
+
+static int first_spawn(struct agent_self *self, struct spawn_job *job)
+{
+	/* stdin is /dev/null, as are the other two. */
+	cleanup_fd int null = host_result(fcntl(0, F_DUPFD_CLOEXEC, 3));
+	int ret = null < 0 ? null : place_stdio(job), listener;
+	pid_t pid;
+
+	if (ret < 0)
+		return report_error(job, ret, "cannot arrange stdio");
+	pid = clone_process(CLONE_NEWPID);
+	if (pid == 0)
+		process_main(job);
+	if (pid < 0)
+		return report_error(job, pid, "cannot make the guest's pid namespace");
+	self->init_pidfd = host_pidfd_open(pid, 0);
+	if (self->init_pidfd < 0)
+		return report_error(job, self->init_pidfd, "cannot hold the guest's init");
+	listener = await_listener(job, self->init_pidfd);
+	if (listener != -ESRCH)
+		keep_root(self, job);
+	ret = report_process(job, pid, self->init_pidfd, listener);
+	part_from_init(self, job, null, listener);
+	return ret;
+}
+
+static void later_spawn(struct agent_self *self, struct spawn_job *job)
+{
+	pid_t pid = host_call(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+
+	if (pid == 0)
+		_exit(usher(job) < 0);
+	/* The kernel wants to know if the usher dies before it has spoken. */
+	if (pid > 0)
+		host_send(job->fd[FD_REPLY], &(struct agent_reply){ .usher = 1, .pid = pid },
+			  sizeof(struct agent_reply), NULL, 0);
 }
 
 void agent_do_spawn(struct agent_self *self, const struct agent_msg *msg, int *fds)
 {
-	struct spawn_job job = { .self = self, .msg = msg, .sync = { -1, -1 } };
-	bool first = msg->flags & SPAWN_FIRST;
-	pid_t pid;
+	struct spawn_job job = { .self = self, .msg = msg };
 
 	memcpy(job.fd, fds, sizeof(job.fd));
 	job.page = mmap(NULL, sizeof(*job.page), PROT_READ | PROT_WRITE, MAP_SHARED, fds[FD_PAGE],
@@ -228,24 +255,10 @@ void agent_do_spawn(struct agent_self *self, const struct agent_msg *msg, int *f
 	job.blob = mmap(NULL, msg->size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fds[FD_BLOB], 0);
 	if (job.page == MAP_FAILED || job.blob == MAP_FAILED || msg->size == 0)
 		return;
-	if (first && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, job.sync) < 0)
-		return;
-	pid = host_call(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
-	if (pid == 0) {
-		if (first)
-			close(job.sync[0]);
-		_exit(usher(&job) < 0);
-	}
-	/* The kernel wants to know if the usher dies before it has spoken. */
-	if (pid > 0)
-		host_send(job.fd[FD_REPLY], &(struct agent_reply){ .usher = 1, .pid = pid },
-			  sizeof(struct agent_reply), NULL, 0);
-	if (first) {
-		close(job.sync[1]);
-		if (pid > 0 && first_spawn(self, &job) < 0)
-			log_err("agent: the guest's init ended before it ran");
-		close(job.sync[0]);
-	}
+	if (msg->flags & SPAWN_FIRST)
+		first_spawn(self, &job);
+	else
+		later_spawn(self, &job);
 	munmap(job.page, sizeof(*job.page));
 	munmap(job.blob, msg->size);
 }
