@@ -268,11 +268,9 @@ void agent_stop(struct agent *a)
 		return;
 	close(a->sock);
 	a->sock = -1;
-	if (a->pid > 0) {
-		/* It may be waiting for a process that was killed. */
+	/* It may be waiting for a process that was killed. */
+	if (a->pid > 0)
 		host_pidfd_kill(a->pidfd, SIGKILL);
-		waitpid(a->pid, NULL, 0);
-	}
 	cleanup_fd_p(&a->pidfd);
 	for (int i = 0; i < NUM_AGENT_NS; i++)
 		cleanup_fd_p(&a->ns[i]);
