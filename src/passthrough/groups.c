@@ -33,11 +33,10 @@ static const struct call calls[] = {
 #undef CALL
 };
 
-#define CALL(nr, name, args)	nr,
-static uint16_t call_by_name[] = {
-#include "passthrough/calls_x86_64.def"
-};
-#undef CALL
+/* Numbers plus one, each at the hash of its name or behind; 0: free. */
+#define NUM_SLOTS 1024
+static uint16_t call_slot[NUM_SLOTS];
+static_assert(ARRAY_SIZE(calls) <= NUM_SLOTS / 2, "the table of names is too full");
 
 static const struct call_group groups[] = {
 { "@default", "what every program needs to start, wait and end",
@@ -132,16 +131,6 @@ static const struct call_group groups[] = {
 };
 /* clang-format on */
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(calls[*(const uint16_t *)a].name, calls[*(const uint16_t *)b].name);
-}
-
-static void sort_names(void)
-{
-	qsort(call_by_name, ARRAY_SIZE(call_by_name), sizeof(call_by_name[0]), by_name);
-}
-
 bool call_known(int nr)
 {
 	return nr >= 0 && (size_t)nr < ARRAY_SIZE(calls) && calls[nr].name;
@@ -157,20 +146,38 @@ const char *syscall_name(int nr)
 	return buf;
 }
 
-static int compare_name(const void *name, const void *entry)
+/* FNV-1a */
+static unsigned first_slot(const char *name)
 {
-	return strcmp(name, calls[*(const uint16_t *)entry].name);
+	uint32_t h = 0x811c9dc5;
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 0x01000193;
+	return h % NUM_SLOTS;
+}
+
+static void fill_slots(void)
+{
+	for (size_t nr = 0; nr < ARRAY_SIZE(calls); nr++) {
+		unsigned i;
+
+		if (!calls[nr].name)
+			continue;
+		for (i = first_slot(calls[nr].name); call_slot[i]; i = (i + 1) % NUM_SLOTS)
+			;
+		call_slot[i] = nr + 1;
+	}
 }
 
 int syscall_number(const char *name)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	const uint16_t *nr;
 
-	pthread_once(&once, sort_names);
-	nr = bsearch(name, call_by_name, ARRAY_SIZE(call_by_name), sizeof(call_by_name[0]),
-		     compare_name);
-	return nr ? *nr : -ENOENT;
+	pthread_once(&once, fill_slots);
+	for (unsigned i = first_slot(name); call_slot[i]; i = (i + 1) % NUM_SLOTS)
+		if (streq(calls[call_slot[i] - 1].name, name))
+			return call_slot[i] - 1;
+	return -ENOENT;
 }
 
 /* Split off the next word of @p; its length, 0 at the end. */
@@ -258,7 +265,9 @@ static void expand(const char *members, struct call_set *ret)
 	size_t len;
 
 	for (const char *p = members; (len = next_word(&p)) > 0; p += len) {
-		snprintf(word, sizeof(word), "%.*s", (int)len, p);
+		len = MIN(len, sizeof(word) - 1);
+		memcpy(word, p, len);
+		word[len] = '\0';
 		if (word[0] == '@')
 			expand(call_group_find(word)->members, ret);
 		else

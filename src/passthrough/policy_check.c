@@ -17,7 +17,7 @@
 static int by_key(const void *va, const void *vb)
 {
 	const struct policy_entry *a = va, *b = vb;
-	int r = strcmp(a->section, b->section);
+	int r = a->section == b->section ? 0 : strcmp(a->section, b->section);
 
 	if (r == 0)
 		r = strcmp(a->key, b->key);

@@ -47,11 +47,13 @@ static void next(struct reader *rd)
 	if (word_char(*s) || (*s == '-' && isdigit((unsigned char)s[1])))
 		while (word_char(s[len]))
 			len++;
-	for (size_t i = 0; i < ARRAY_SIZE(operators); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(operators) && len == 1; i++)
 		if (str_starts(s, operators[i]))
 			len = 2;
-	snprintf(rd->token, sizeof(rd->token), "%.*s", (int)len, s);
 	rd->at = s + len;
+	len = MIN(len, sizeof(rd->token) - 1);
+	memcpy(rd->token, s, len);
+	rd->token[len] = '\0';
 }
 
 static bool is(const struct reader *rd, const char *token)
@@ -275,15 +277,16 @@ static int read_lane(struct reader *rd, struct policy_rule *r)
 	struct near_word near;
 	char hint[64];
 
-	near_init(&near, rd->token);
 	for (int i = 0; i < NUM_LANES; i++) {
-		near_offer(&near, lane_str[i]);
 		if (is(rd, lane_str[i])) {
 			r->lane = i;
 			next(rd);
 			return 0;
 		}
 	}
+	near_init(&near, rd->token);
+	for (int i = 0; i < NUM_LANES; i++)
+		near_offer(&near, lane_str[i]);
 	return FAIL(rd, "unknown lane %s%s; write pass, fix, trap, deny, kill or watch", here(rd),
 		    near_hint(&near, hint, sizeof(hint)));
 }
@@ -413,13 +416,12 @@ static int unknown_call(struct loader *ld, const struct policy_entry *e)
 int policy_rule_apply(struct loader *ld, const struct policy_entry *e)
 {
 	struct policy_rule r = { .pos = e->pos };
-	size_t len = strlen(e->key) + strlen(e->value) + 3;
-	char *text = policy_strndup(ld->p, "", len);
+	char *text = policy_alloc(ld->p, strlen(e->key) + strlen(" = ") + strlen(e->value) + 1);
 	int ret;
 
 	if (!text)
 		return policy_no_memory(ld->err);
-	snprintf(text, len + 1, "%s = %s", e->key, e->value);
+	stpcpy(stpcpy(stpcpy(text, e->key), " = "), e->value);
 	r.text = text;
 	if (streq(e->key, "default"))
 		return apply_default(ld, e, &r);

@@ -177,7 +177,9 @@ static char *read_line(char *buf, int size, void *user)
 	len = (eol ? eol : t->end) - t->at;
 	t->pos.line++;
 	t->continues = isblank((unsigned char)*t->at);
-	snprintf(buf, size, "%.*s\n", (int)len, t->at);
+	/* check_line() has seen to it that all of it fits. */
+	memcpy(buf, t->at, MIN(len, (size_t)size - 2));
+	strcpy(buf + MIN(len, (size_t)size - 2), "\n");
 	t->at += len + 1;
 	return buf;
 }
