@@ -128,8 +128,18 @@ int ids_parse(const char *text, struct id_map *ret)
 	return 0;
 }
 
-/* The login name, without loading the name service modules where the plain
- * file has the user (they cost more than the rest of the start). */
+/* The login name by the host's name services, in a program of its own: their
+ * modules can neither be linked static nor are they as cheap as what we do. */
+static void user_name_by_getent(uid_t uid, char *buf, size_t size)
+{
+	char number[16], *argv[] = { (char *)"getent", (char *)"passwd", number, NULL };
+
+	snprintf(number, sizeof(number), "%u", uid);
+	if (host_run_output(argv, buf, size) != 0)
+		buf[0] = '\0';
+	buf[strcspn(buf, ":")] = '\0';
+}
+
 static void user_name(uid_t uid, char *buf, size_t size)
 {
 	FILE *f = fopen("/etc/passwd", "re");
@@ -137,9 +147,10 @@ static void user_name(uid_t uid, char *buf, size_t size)
 
 	while (f && (pw = fgetpwent(f)) && pw->pw_uid != uid)
 		;
-	if (!pw)
-		pw = getpwuid(uid);
-	snprintf(buf, size, "%s", pw ? pw->pw_name : "");
+	if (pw)
+		snprintf(buf, size, "%s", pw->pw_name);
+	else
+		user_name_by_getent(uid, buf, size);
 	if (f)
 		fclose(f);
 }

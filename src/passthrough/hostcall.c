@@ -223,17 +223,18 @@ uint64_t host_now(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-static void run_child(char *const argv[], int errfd)
+/* @heard: which of stdout and stderr is ours, the other leads nowhere. */
+static void run_child(char *const argv[], int heard, int pipe)
 {
 	int null = open("/dev/null", O_RDWR);
 
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(errfd, 2) < 0)
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 3 - heard) < 0 || dup2(pipe, heard) < 0)
 		_exit(126);
 	execvp(argv[0], argv);
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
-int host_run(char *const argv[], char *err, size_t errsize)
+static int run(char *const argv[], int heard, char *line, size_t size)
 {
 	char buf[512] = "";
 	int p[2], status, ret;
@@ -245,7 +246,7 @@ int host_run(char *const argv[], char *err, size_t errsize)
 		return ret;
 	pid = host_result(fork());
 	if (pid == 0)
-		run_child(argv, p[1]);
+		run_child(argv, heard, p[1]);
 	close(p[1]);
 	if (pid < 0) {
 		close(p[0]);
@@ -256,12 +257,22 @@ int host_run(char *const argv[], char *err, size_t errsize)
 	ret = RETRY(waitpid(pid, &status, 0));
 	if (ret < 0)
 		return ret;
-	if (err && errsize) {
+	if (line && size) {
 		buf[MAX(n, 0)] = '\0';
 		buf[strcspn(buf, "\n")] = '\0';
-		snprintf(err, errsize, "%s", buf);
+		snprintf(line, size, "%s", buf);
 	}
 	if (WIFSIGNALED(status))
 		return 128 + WTERMSIG(status);
 	return WEXITSTATUS(status) == 127 ? -ENOENT : WEXITSTATUS(status);
+}
+
+int host_run(char *const argv[], char *err, size_t errsize)
+{
+	return run(argv, STDERR_FILENO, err, errsize);
+}
+
+int host_run_output(char *const argv[], char *out, size_t outsize)
+{
+	return run(argv, STDOUT_FILENO, out, outsize);
 }

@@ -79,4 +79,7 @@ uint64_t host_now(void);
  */
 int host_run(char *const argv[], char *err, size_t errsize);
 
+/* The same; @out gets the first line it wrote to stdout. */
+int host_run_output(char *const argv[], char *out, size_t outsize);
+
 #endif

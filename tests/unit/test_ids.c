@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_ids.c - id maps: the list of a policy, subordinate ranges, the choice
+ *
+ * Includes ids.c to reach how a user's name is found.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel/util.h"
-#include "ns/ids.h"
+#include "../../src/ns/ids.c"
 
 static void test_parse(void **state)
 {
@@ -222,6 +223,18 @@ static void test_root_identity(void **state)
 	assert_int_equal(ids_choose(&rq, &c, NULL), -EINVAL);
 }
 
+static void test_user_name(void **state)
+{
+	char name[64];
+
+	user_name(0, name, sizeof(name));
+	assert_string_equal(name, "root");
+	user_name_by_getent(0, name, sizeof(name));
+	assert_string_equal(name, "root");
+	user_name(4000000001, name, sizeof(name));
+	assert_string_equal(name, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,7 +243,7 @@ int main(void)
 		cmocka_unit_test(test_ranges), cmocka_unit_test(test_ranges_malformed),
 		cmocka_unit_test(test_single), cmocka_unit_test(test_masked_helpers),
 		cmocka_unit_test(test_explicit_user), cmocka_unit_test(test_root),
-		cmocka_unit_test(test_root_identity),
+		cmocka_unit_test(test_root_identity), cmocka_unit_test(test_user_name),
 	};
 
 	return cmocka_run_group_tests_name("ids", tests, NULL, NULL);
