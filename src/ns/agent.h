@@ -38,7 +38,8 @@ struct spawn_page {
 	_Atomic int go;		/* futex: SPAWN_GO once the kernel serves the listener */
 	_Atomic int error;	/* positive errno of what failed */
 	char what[64];		/* and what that was; written before error */
-	int pidns;		/* of the first process: a descriptor; written before listener */
+	int pidns;		/* of the first process: a descriptor; written before entered */
+	_Atomic int entered;	/* futex: the first process has made the guest's root / */
 };
 #define SPAWN_NO_LISTENER (-1)
 enum { SPAWN_WAIT, SPAWN_GO, SPAWN_GIVE_UP };

@@ -9,7 +9,7 @@
  *   upN     what the guest writes to layer N, thrown away with the guest
  *   wkN     the overlay's own
  *
- * All of it but root goes away with the old root in root_enter().
+ * All of it but root goes away with the old root in root_detach_old().
  */
 #include <errno.h>
 #include <stdio.h>

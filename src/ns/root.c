@@ -4,7 +4,7 @@
  *
  * Staging is a tmpfs that the agent mounts over a directory every host has,
  * visible in the agent's mount namespace only. The old root, and staging with
- * it, is detached by root_enter(); what overlays still need of it they hold.
+ * it, is detached by root_detach_old(); what overlays still need of it they hold.
  */
 #include "ns/root.h"
 
@@ -260,15 +260,27 @@ int root_enter(struct root *root, struct ns_error *err)
 {
 	int ret = host_result(fchdir(root->fd));
 
-	/* The old root lands on top of the new one, where "." still leads under it. */
+	/* The old root lands on top of the new one. */
 	if (ret == 0)
 		ret = host_call(SYS_pivot_root, ".", ".");
+	if (ret == 0)
+		ret = host_result(chdir("/"));
+	if (ret < 0)
+		return ns_fail(err, ret, "root: entering it: %s", strerror(-ret));
+	return 0;
+}
+
+int root_detach_old(struct root *root, struct ns_error *err)
+{
+	int ret = host_result(fchdir(root->fd));
+
+	/* As the place of a mount "." is what lies on top of it. */
 	if (ret == 0)
 		ret = host_result(umount2(".", MNT_DETACH));
 	if (ret == 0)
 		ret = host_result(chdir("/"));
 	if (ret < 0)
-		return ns_fail(err, ret, "root: entering it: %s", strerror(-ret));
+		return ns_fail(err, ret, "root: leaving the host's: %s", strerror(-ret));
 	return 0;
 }
 

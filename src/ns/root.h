@@ -7,7 +7,8 @@
  *   guest kernel   root_prepare()      opens what needs its authority
  *   agent          root_build()        staging, layers, /dev /sys /run /tmp
  *   guest init     root_mount_proc()   /proc of its pid namespace
- *   agent          root_enter()        pivot_root; the host is gone
+ *   guest init     root_enter()        pivot_root, for both
+ *   agent          root_detach_old()   the host is gone
  *   agent          root_keep()         what later requests need
  *
  * Everything is mounted in the agent's mount namespace or hangs on a
@@ -61,9 +62,13 @@ int root_build(struct root *root, struct ns_error *err);
  * mount procfs only while it still sees another one whole. */
 int root_mount_proc(struct root *root, struct ns_error *err);
 
-/* Make the new root / for every process of this mount namespace and detach the
- * old one. Leaves the caller in /. */
+/* Make the new root / for every process of this mount namespace. The old one
+ * lies on top of it, where no path leads. Leaves the caller in /. */
 int root_enter(struct root *root, struct ns_error *err);
+
+/* Detach the old root; before anything of the guest's runs. Takes long: the host
+ * waits for all its CPUs. Leaves the caller in /. */
+int root_detach_old(struct root *root, struct ns_error *err);
 
 /* Where the guest's first program starts: cfg->cwd if it is there, else "/". */
 const char *root_cwd(const struct root *root);
@@ -92,7 +97,7 @@ struct root_kept {
 /* What root_open_pty() and root_bind_console() need; after root_build(). */
 int root_keep_console(struct root *root, struct root_kept *ret, struct ns_error *err);
 
-/* The rest; after root_enter(). */
+/* The rest; after root_detach_old(). */
 int root_keep(struct root *root, struct root_kept *ret, struct ns_error *err);
 
 /* A detached copy to attach somewhere in the guest. Copying needs CAP_SYS_ADMIN

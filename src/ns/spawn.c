@@ -16,7 +16,8 @@
  * cannot come back. The first process makes the pid namespace with its clone:
  * there the agent is its own usher. That process also mounts /proc, which only
  * one of the new pid namespace can, and makes the guest's root the root of the
- * mount namespace, and by that the agent's (pivot_root(2)).
+ * mount namespace, and by that the agent's (pivot_root(2)). The agent detaches
+ * the old one meanwhile: that takes the host a while, and some rest.
  *
  * None of them can be traced or looked into by the guest: their memory belongs
  * to the host's user namespace (not exec'ed since) and is not dumpable, so the
@@ -88,6 +89,8 @@ static void first_steps(const struct spawn_job *job)
 		ret = root_enter(root, &err);
 	if (ret < 0)
 		spawn_fail(job->page, ret, err.text);
+	atomic_store(&job->page->entered, 1);
+	host_call(SYS_futex, &job->page->entered, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 static void __attribute__((noreturn)) process_main(struct spawn_job *job)
@@ -133,17 +136,21 @@ static pid_t clone_process(unsigned flags)
 	return host_call(SYS_clone, CLONE_PARENT | CLONE_FILES | SIGCHLD | flags, 0, 0, 0, 0);
 }
 
-/* Wait for the listener's number, a memory write; the mask may forbid to wake
- * us. Ends early if the process does. */
+/* Wait until a word of the page is written. Who writes it wakes us, if the mask
+ * lets it: so look every now and then. Ends early, with 0, if the process does. */
+static int await_word(_Atomic int *word, int pidfd)
+{
+	struct timespec nap = { .tv_nsec = 300000 };
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	while (!atomic_load(word) && poll(&ended, 1, 0) == 0)
+		host_call(SYS_futex, word, FUTEX_WAIT, 0, &nap, NULL, 0);
+	return atomic_load(word);
+}
+
 static int await_listener(const struct spawn_job *job, int pidfd)
 {
-	struct timespec nap = { .tv_nsec = 50000 };
-	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
-	_Atomic int *listener = &job->page->listener;
-
-	while (!atomic_load(listener) && poll(&ended, 1, 0) == 0)
-		host_call(SYS_futex, listener, FUTEX_WAIT, 0, &nap, NULL, 0);
-	return atomic_load(listener) ?: -ESRCH;
+	return await_word(&job->page->listener, pidfd) ?: -ESRCH;
 }
 
 /* The process is there and masked, or has given up. */
@@ -183,17 +190,22 @@ static int usher(struct spawn_job *job)
 	return report_process(job, pid, pidfd, await_listener(job, pidfd));
 }
 
-/* Init has entered the root, and we with it: keep what the guest must not be
- * able to change under us, before it runs. */
-static void keep_root(struct agent_self *self, struct spawn_job *job)
+/* Init has entered the root, and we with it. While it readies itself, take away
+ * the old root, and keep what the guest must not be able to change under us.
+ * Return: 0 before init may run. */
+static int share_root(struct agent_self *self, struct spawn_job *job)
 {
 	struct ns_error err = {};
-	int ret = host_result(chdir("/"));
+	int ret;
 
+	if (!await_word(&job->page->entered, self->init_pidfd))
+		return -ESRCH;
+	ret = root_detach_old(self->cfg->root, &err);
 	if (ret == 0)
 		ret = root_keep(self->cfg->root, &self->kept, &err);
 	if (ret < 0)
-		log_err("agent: the guest's root: %s", err.text[0] ? err.text : strerror(-ret));
+		log_err("%s", err.text);
+	return ret;
 }
 
 /* The descriptors are no longer common with init's: take back what was for it. */
@@ -225,9 +237,10 @@ static int first_spawn(struct agent_self *self, struct spawn_job *job)
 	self->init_pidfd = host_pidfd_open(pid, 0);
 	if (self->init_pidfd < 0)
 		return report_error(job, self->init_pidfd, "cannot hold the guest's init");
+	ret = share_root(self, job);
+	if (ret < 0 && ret != -ESRCH)
+		return report_error(job, ret, "cannot take the host's root away");
 	listener = await_listener(job, self->init_pidfd);
-	if (listener != -ESRCH)
-		keep_root(self, job);
 	ret = report_process(job, pid, self->init_pidfd, listener);
 	part_from_init(self, job, null, listener);
 	return ret;

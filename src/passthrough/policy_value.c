@@ -14,12 +14,13 @@
 
 struct constant {
 	const char *name;
+	size_t size;	/* of name, with its NUL */
 	uint64_t value;
 };
 
 /* clang-format off */
 static const struct constant constants[] = {
-#define CONST(name, value)	{ #name, value },
+#define CONST(name, value)	{ #name, sizeof(#name), value },
 #include "passthrough/constants.def"
 #undef CONST
 };
@@ -142,8 +143,11 @@ int policy_parse_errno(const char *s, int *ret)
 
 int policy_constant(const char *name, uint64_t *ret)
 {
+	size_t size = strlen(name) + 1;
+
+	/* Most names begin alike, so compare the length of each first. */
 	for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
-		if (streq(constants[i].name, name)) {
+		if (constants[i].size == size && !memcmp(constants[i].name, name, size)) {
 			*ret = constants[i].value;
 			return 0;
 		}

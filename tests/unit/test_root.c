@@ -166,7 +166,7 @@ static void __attribute__((noreturn)) agent_main(struct guest *g, int report)
 	close(pair[1]);
 	if (host_read(pair[0], &c, 1) != 1)
 		_exit(status_of(pid));
-	if (root_enter(g->root, &err) < 0)
+	if (root_enter(g->root, &err) < 0 || root_detach_old(g->root, &err) < 0)
 		refuse(report, &err);
 	check_kept(g);
 	host_write(pair[0], "g", 1);
