@@ -58,10 +58,10 @@ static int open_base(char *path, size_t size, bool create)
 	return take_fd(&fd);
 }
 
-/* A lock of the directory itself, on a description of its own. */
-static int lock_base(int base)
+/* A lock of a directory itself, on a description of its own. */
+static int lock_directory(int dir)
 {
-	int fd = host_openat(base, ".", O_RDONLY | O_DIRECTORY, 0);
+	int fd = host_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd >= 0)
 		flock(fd, LOCK_EX);
@@ -82,7 +82,7 @@ bool state_valid_name(const char *name)
 
 static void remove_files(int base, int dir, const char *name)
 {
-	static const char *const files[] = { "control", "cgroup", "lock" };
+	static const char *const files[] = { "control", "cgroup" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		unlinkat(dir, files[i], 0);
@@ -101,11 +101,8 @@ static void destroy_cgroup(int dir)
 static bool sweep(int base, const char *name)
 {
 	cleanup_fd int dir = host_openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	cleanup_fd int lock = dir < 0 ? -1 : host_openat(dir, "lock", O_RDWR, 0);
 
-	if (dir < 0)
-		return false;
-	if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0)
+	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0)
 		return false;
 	destroy_cgroup(dir);
 	remove_files(base, dir, name);
@@ -161,10 +158,9 @@ static int fill(int base, struct state *s)
 	s->dir = host_openat(base, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (s->dir < 0)
 		return s->dir;
-	s->lock = host_openat(s->dir, "lock", O_RDWR | O_CREAT | O_EXCL, 0600);
+	s->lock = lock_directory(s->dir);
 	if (s->lock < 0)
 		return s->lock;
-	flock(s->lock, LOCK_EX);
 	s->control = listen_control(s->dir);
 	return MIN(s->control, 0);
 }
@@ -174,7 +170,7 @@ int state_create(const char *name, struct state *ret, char *err, size_t errsize)
 	struct state s = { .dir = -1, .lock = -1, .control = -1 };
 	char path[2048];
 	cleanup_fd int base = open_base(path, sizeof(path), true);
-	cleanup_fd int lock = base < 0 ? -1 : lock_base(base);
+	cleanup_fd int lock = base < 0 ? -1 : lock_directory(base);
 	int r = base < 0 ? base : MIN(lock, 0);
 
 	if (r == 0) {
@@ -204,7 +200,7 @@ void state_remove(struct state *s)
 {
 	char path[2048];
 	cleanup_fd int base = open_base(path, sizeof(path), false);
-	cleanup_fd int lock = base < 0 ? -1 : lock_base(base);
+	cleanup_fd int lock = base < 0 ? -1 : lock_directory(base);
 
 	if (base >= 0 && s->dir >= 0) {
 		destroy_cgroup(s->dir);
@@ -252,7 +248,7 @@ char **state_list(void)
 {
 	char path[2048];
 	cleanup_fd int base = open_base(path, sizeof(path), false);
-	cleanup_fd int lock = base < 0 ? -1 : lock_base(base);
+	cleanup_fd int lock = base < 0 ? -1 : lock_directory(base);
 	char **list = calloc(1, sizeof(*list));
 	size_t n = 0;
 	DIR *d = base < 0 ? NULL : fdopendir(dup(base));

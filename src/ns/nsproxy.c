@@ -65,8 +65,6 @@ static bool host_has(enum ns_kind kind)
 {
 	char path[32];
 
-	if (host_feature_masked(ns_kinds[kind].feature))
-		return false;
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", ns_kinds[kind].name);
 	return host_result(access(path, F_OK)) == 0;
 }
@@ -80,6 +78,14 @@ static bool already_in(enum ns_kind kind, int fd)
 		 kind == NS_TIME ? "_for_children" : "");
 	return host_result(stat(path, &a)) == 0 && host_result(fstat(fd, &b)) == 0 &&
 	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static int fail_absent(enum ns_kind kind, struct ns_error *err)
+{
+	const char *name = ns_kinds[kind].name;
+
+	return ns_fail(err, -ENOSYS, "namespaces: %s: this host has no %s namespaces (%s = host "
+		       "goes without)", name, name, name);
 }
 
 static int open_joined(enum ns_kind kind, struct ns_choice *c, struct ns_error *err)
@@ -114,10 +120,11 @@ int nsproxy_open(struct nsproxy *p, struct ns_error *err)
 	for (int i = 0; i < NUM_NS; i++) {
 		struct ns_choice *c = &p->ns[i];
 
-		if (c->mode != NS_HOST && !host_has(i))
-			return ns_fail(err, -ENOSYS, "namespaces: %s: this host has no %s "
-				       "namespaces (%s = host goes without)", ns_kinds[i].name,
-				       ns_kinds[i].name, ns_kinds[i].name);
+		if (c->mode != NS_HOST && host_feature_masked(ns_kinds[i].feature))
+			return fail_absent(i, err);
+		/* Most that are new are asked for together, and tell of themselves. */
+		if ((i == NS_USER || i == NS_PID) && c->mode == NS_NEW && !host_has(i))
+			return fail_absent(i, err);
 		if (c->mode != NS_JOIN)
 			continue;
 		ret = open_joined(i, c, err);
@@ -163,6 +170,8 @@ static int name_refused(unsigned flags, int ret, struct ns_error *err)
 
 		if (flags & ns_kinds[i].flag)
 			one = host_result(unshare(ns_kinds[i].flag));
+		if (one == -EINVAL && !host_has(i))
+			return fail_absent(i, err);
 		if (one < 0)
 			return ns_fail(err, one, "namespaces: the host refuses a new %s namespace: "
 				       "%s%s%s", ns_kinds[i].name, strerror(-one),

@@ -278,24 +278,36 @@ void agent_do_spawn(struct agent_self *self, const struct agent_msg *msg, int *f
 
 /* ---- the kernel's side ------------------------------------------------- */
 
+static uint32_t count_strings(char *const *list, uint32_t *bytes)
+{
+	uint32_t n = 0;
+
+	for (; list && list[n]; n++)
+		*bytes += strlen(list[n]) + 1;
+	return n;
+}
+
+static char *copy_strings(char *const *list, char *to)
+{
+	for (; list && *list; list++)
+		to = stpcpy(to, *list) + 1;
+	return to;
+}
+
+/* The strings of argv, then those of envp, then the directory. */
 static int pack_strings(int fd, const struct spawn_request *rq, struct agent_msg *msg)
 {
-	char *const *list[] = { rq->argv, rq->envp };
-	uint32_t *count[] = { &msg->argc, &msg->envc };
 	const char *cwd = rq->cwd ? rq->cwd : "";
+	cleanup_free char *blob = NULL;
 
-	for (int l = 0; l < 2; l++) {
-		for (char *const *s = list[l]; s && *s; s++) {
-			ssize_t n = host_write(fd, *s, strlen(*s) + 1);
-
-			if (n < 0)
-				return n;
-			msg->size += n;
-			++*count[l];
-		}
-	}
-	msg->size += strlen(cwd) + 1;
-	return MIN(host_write(fd, cwd, strlen(cwd) + 1), 0);
+	msg->size = strlen(cwd) + 1;
+	msg->argc = count_strings(rq->argv, &msg->size);
+	msg->envc = count_strings(rq->envp, &msg->size);
+	blob = malloc(msg->size);
+	if (!blob)
+		return -ENOMEM;
+	strcpy(copy_strings(rq->envp, copy_strings(rq->argv, blob)), cwd);
+	return MIN(host_write(fd, blob, msg->size), 0);
 }
 
 static int memory_fd(const char *name, size_t size)
