@@ -54,44 +54,11 @@ static void events_exit(struct kernel *k)
 
 /* ---- userns: the guest's user namespace and its ids --------------------- */
 
-static int holder_main(void *arg)
-{
-	const int *p = arg;
-	char c;
-
-	close(p[1]);
-	host_read(p[0], &c, 1);
-	_exit(0);
-}
-
-/* A child that holds a new user namespace until we have a descriptor of it. It
- * shares our memory, which is a tenth of the cost of a fork, and so is careful
- * not to write to it; the event loop reaps it some time after it has ended. */
-static int hold_userns(pid_t *ret_pid, int *ret_pipe)
-{
-	static char stack[8192] __attribute__((aligned(16)));
-	static int p[2];
-	int ret = host_result(pipe2(p, O_CLOEXEC));
-
-	if (ret < 0)
-		return ret;
-	*ret_pid = host_result(clone(holder_main, stack + sizeof(stack),
-				     CLONE_VM | CLONE_NEWUSER | SIGCHLD, p));
-	close(p[0]);
-	*ret_pipe = p[1];
-	if (*ret_pid < 0)
-		close(p[1]);
-	return MIN(*ret_pid, 0);
-}
-
 static int userns_init(struct kernel *k, struct ns_error *err)
 {
 	const struct policy_namespace *ns = &policy(k)->ns[POLICY_NS_USER];
 	const struct id_choice *ids = k->cfg->ids;
-	char path[64];
 	struct stat st;
-	int pipe_fd, ret;
-	pid_t pid;
 
 	k->guest_uid = ids->guest_uid;
 	k->guest_gid = ids->guest_gid;
@@ -105,23 +72,16 @@ static int userns_init(struct kernel *k, struct ns_error *err)
 		k->userns_fd = host_open(ns->path, O_RDONLY, 0);
 		return k->userns_fd < 0 ? k->userns_fd : 0;
 	}
-	ret = hold_userns(&pid, &pipe_fd);
-	if (ret < 0)
-		return ids_explain_userns(ret, err);
-	ret = ids_write_direct(pid, &ids->guest_uid, &ids->guest_gid, ids->deny_setgroups, err);
-	if (ret == 0) {
-		snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
-		k->userns_fd = host_open(path, O_RDONLY, 0);
-		ret = MIN(k->userns_fd, 0);
-	}
-	close(pipe_fd);
-	if (ret == 0 && fstat(k->userns_fd, &st) == 0)
+	k->userns_fd = ids_new_userns(ids, err);
+	if (k->userns_fd < 0)
+		return k->userns_fd;
+	if (fstat(k->userns_fd, &st) == 0)
 		k->userns_inode = st.st_ino;
 	log_info("ids: %s: %s", ids->how == IDS_HOW_RANGE ? "range" : "single", ids->reason);
 	if (ids->identity_risk)
 		log_warn("ids: host id 0 is mapped into the guest: guest root is host root to "
 			 "every file it can reach");
-	return ret;
+	return 0;
 }
 
 static void userns_exit(struct kernel *k)

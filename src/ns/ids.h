@@ -84,6 +84,10 @@ int ids_write_helpers(pid_t pid, const struct id_map *uid, const struct id_map *
 /* The kernel map of @choice, each half the way it needs. For `weir run`. */
 int ids_write_kernel(pid_t pid, const struct id_choice *choice, struct ns_error *err);
 
+/* A new user namespace below ours with the guest's maps. Return: a descriptor of
+ * it. A child that held it meanwhile is left to be reaped: any SIGCHLD. */
+int ids_new_userns(const struct id_choice *choice, struct ns_error *err);
+
 /* Why a user namespace could not be made: @ret is what clone or unshare gave. */
 int ids_explain_userns(int ret, struct ns_error *err);
 
