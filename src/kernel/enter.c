@@ -33,9 +33,10 @@
 
 static void __attribute__((noreturn)) give_up(struct spawn_page *page, int err, const char *what)
 {
-	snprintf(page->what, sizeof(page->what), "%s", what);
-	atomic_store(&page->error, -err);
-	_exit(125);
+	char why[sizeof(page->why)];
+
+	snprintf(why, sizeof(why), "%.200s: %s", what, strerror(-err));
+	spawn_give_up(page, err, why);
 }
 
 /* Capabilities beyond the policy's leave the bounding set, and with it every

@@ -37,7 +37,7 @@ struct spawn_page {
 	_Atomic int listener;	/* futex: descriptor + 1; SPAWN_NO_LISTENER: the mask needs none */
 	_Atomic int go;		/* futex: SPAWN_GO once the kernel serves the listener */
 	_Atomic int error;	/* positive errno of what failed */
-	char what[64];		/* and what that was; written before error */
+	char why[248];		/* in a line, as for struct ns_error; written before error */
 	int pidns;		/* of the first process: a descriptor; written before entered */
 	_Atomic int entered;	/* futex: the first process has made the guest's root / */
 };
@@ -54,6 +54,9 @@ enum { SPAWN_WAIT, SPAWN_GO, SPAWN_GIVE_UP };
  * each session as a group (sched_autogroup), and a trapped call then costs less
  * when its caller is in the group of who answers it. */
 #define SPAWN_SESSION 32u
+
+/* In the process: it cannot run. @why: see struct spawn_page; cut if too long. */
+void spawn_give_up(struct spawn_page *page, int err, const char *why) __attribute__((noreturn));
 
 /* What a spawned process finds; memory of its own, it never returns. */
 struct spawn {

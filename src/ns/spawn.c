@@ -52,9 +52,9 @@ struct spawn_job {
 	char *blob;
 };
 
-static void spawn_fail(struct spawn_page *page, int err, const char *what)
+void spawn_give_up(struct spawn_page *page, int err, const char *why)
 {
-	snprintf(page->what, sizeof(page->what), "%s", what);
+	snprintf(page->why, sizeof(page->why), "%s", why);
 	atomic_store(&page->error, -err);
 	_exit(125);
 }
@@ -82,13 +82,13 @@ static void first_steps(const struct spawn_job *job)
 	int pidns = host_open("/proc/self/ns/pid", O_RDONLY, 0), ret;
 
 	if (pidns < 0)
-		spawn_fail(job->page, pidns, "/proc/self/ns/pid");
+		spawn_give_up(job->page, pidns, "spawn: no /proc/self/ns/pid");
 	job->page->pidns = pidns;
 	ret = root_mount_proc(root, &err);
 	if (ret == 0)
 		ret = root_enter(root, &err);
 	if (ret < 0)
-		spawn_fail(job->page, ret, err.text);
+		spawn_give_up(job->page, ret, err.text);
 	atomic_store(&job->page->entered, 1);
 	host_call(SYS_futex, &job->page->entered, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
@@ -113,7 +113,7 @@ static void __attribute__((noreturn)) process_main(struct spawn_job *job)
 	s.argv = split_strings(&pos, end, job->msg->argc);
 	s.envp = split_strings(&pos, end, job->msg->envc);
 	if (!s.argv || !s.envp || strnlen(pos, end - pos) == (size_t)(end - pos))
-		spawn_fail(job->page, -EINVAL, "spawn request");
+		spawn_give_up(job->page, -EINVAL, "spawn: malformed request");
 	s.cwd = s.flags & SPAWN_ANYWHERE ? root_cwd(cfg->root) : pos;
 	cfg->enter(cfg->ctx, &s);
 }
@@ -381,7 +381,7 @@ static int spawn_error(const struct spawn_page *page, struct ns_error *err)
 
 	if (!e)
 		return 0;
-	snprintf(err->text, sizeof(err->text), "%.63s: %s", page->what, strerror(e));
+	snprintf(err->text, sizeof(err->text), "%.247s", page->why);
 	return -e;
 }
 
