@@ -15,6 +15,7 @@
 #define WEIR_PASSTHROUGH_SLEEPWAKE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -52,6 +53,7 @@ struct sleepwake_config {
 	/* After each drain. @n: how many records it had. */
 	void (*drained)(void *ctx, uint64_t now_ns, unsigned n);
 	void *ctx;
+	size_t ring_bytes;	/* of each ring; 0: as many as are useful and allowed */
 };
 
 /**

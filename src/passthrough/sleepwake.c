@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sleepwake.c - the observer of a guest's tasks
+ *
+ * Each task that is attached has one event for each CPU; what it forks inherits
+ * them, and all events of a CPU write into the ring of that CPU
+ * (sleepwake_ring.c). The observer is a thread that reads the rings:
+ *
+ *   ACTIVE  It drains again and again. How soon is decided by what the last
+ *           drain found: up to DELAY_BUSY while much is written, else twice as
+ *           long as the last time, up to DELAY_MAX, as long as a guest task runs
+ *           on some CPU.
+ *   ASLEEP  Nothing was written for QUIET and nothing runs. No timer: only a
+ *           ring that fills up to its watermark ends this, or kick(). A few
+ *           records may then lie in the rings until somebody drains.
+ *
+ * Where the rings hold whatever may come until then, the observer waits for the
+ * time alone: a wake-up by a ring costs the observed CPU, and each end of a task
+ * is one.
+ *
+ * The descriptor of an event hangs up when its task and all that inherited from
+ * it have ended; then it is closed. To ask for that eats the ring's news of its
+ * watermark, so the observer does it, and drains afterwards.
+ */
+#include "passthrough/sleepwake.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "kernel/log.h"
+#include "kernel/util.h"
+#include "passthrough/hostcall.h"
+#include "passthrough/sleepwake_impl.h"
+
+#define OBSERVER_STACK (256 * 1024)
+
+#define NSEC_PER_MSEC UINT64_C(1000000)
+#define DELAY_MIN NSEC_PER_MSEC
+#define DELAY_BUSY (10 * NSEC_PER_MSEC)
+#define DELAY_MAX (200 * NSEC_PER_MSEC)
+#define DELAY_FOREVER UINT64_MAX
+#define QUIET (250 * NSEC_PER_MSEC)	/* a preempted task has usually got a CPU by then */
+#define REAP_DELAY (100 * NSEC_PER_MSEC)
+#define BUSY_RECORDS 64		/* in one drain: a guest that deserves a close look */
+#define PEAK_RATE 16		/* bytes per us that two tasks write that only wake each other */
+
+/* The events of one sleepwake_attach(), one descriptor for each ring. */
+struct attachment {
+	struct attachment *next;
+	int fd[];
+};
+
+struct sleepwake {
+	struct sleepwake_config cfg;
+	struct rings rings;	/* made and unmade by the observer; read by drains */
+	_Atomic bool stopping;
+	_Atomic bool asleep;
+	_Atomic uint64_t active_ns;	/* when there last was a record or an attach */
+	_Atomic uint64_t wakeups;
+
+	pthread_mutex_t attach_lock;
+	struct attachment *attachments;
+
+	pthread_mutex_t lock;	/* one drain at a time, and the fields below */
+	uint64_t drained_ns;	/* when the last drain was */
+	uint64_t reap_ns;	/* close events of the ended then; 0: none has ended */
+
+	/* the observer's own */
+	pthread_t thread;
+	int kick;		/* eventfd: ends its sleep */
+	struct pollfd *poll;	/* kick, then the rings */
+
+	/* for sleepwake_open() to wait for */
+	pthread_cond_t started;
+	int start_result;	/* 1: not yet known */
+};
+
+/* ---- attaching ------------------------------------------------------------ */
+
+static void attachment_free(struct attachment *a, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		close(a->fd[i]);
+	free(a);
+}
+
+/* End the observer's sleep. active_ns has been set before. */
+static void kick(struct sleepwake *sw)
+{
+	uint64_t one = 1;
+
+	if (atomic_exchange(&sw->asleep, false))
+		host_write(sw->kick, &one, sizeof(one));
+}
+
+int sleepwake_attach(struct sleepwake *sw, pid_t tid)
+{
+	unsigned n = sw->rings.n;
+	struct attachment *a = malloc(sizeof(*a) + n * sizeof(a->fd[0]));
+
+	if (!a)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++) {
+		int fd = ring_attach(&sw->rings.ring[i], tid);
+
+		if (fd < 0) {
+			attachment_free(a, i);
+			return fd;
+		}
+		a->fd[i] = fd;
+	}
+	pthread_mutex_lock(&sw->attach_lock);
+	a->next = sw->attachments;
+	sw->attachments = a;
+	pthread_mutex_unlock(&sw->attach_lock);
+	atomic_store(&sw->active_ns, host_now());
+	kick(sw);
+	return 0;
+}
+
+/* Close the events of tasks that have ended and have left no heirs. */
+static void reap(struct sleepwake *sw)
+{
+	struct attachment **pa = &sw->attachments, *a;
+
+	pthread_mutex_lock(&sw->attach_lock);
+	while ((a = *pa) != NULL) {
+		struct pollfd p = { .fd = a->fd[0] };
+
+		if (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP)) {
+			*pa = a->next;
+			attachment_free(a, sw->rings.n);
+		} else {
+			pa = &a->next;
+		}
+	}
+	pthread_mutex_unlock(&sw->attach_lock);
+}
+
+/* ---- draining --------------------------------------------------------------- */
+
+/* Return: bytes in the fullest ring, and the time in which they were written. */
+static struct drained drain(struct sleepwake *sw, uint64_t *ret_elapsed)
+{
+	struct drained d;
+	uint64_t now;
+
+	pthread_mutex_lock(&sw->lock);
+	rings_drain(&sw->rings, &sw->cfg, &d);
+	now = host_now();
+	if (d.records)
+		atomic_store(&sw->active_ns, now);
+	if (d.ended && !sw->reap_ns)
+		sw->reap_ns = now + REAP_DELAY;
+	*ret_elapsed = now - sw->drained_ns;
+	sw->drained_ns = now;
+	if (sw->cfg.drained)
+		sw->cfg.drained(sw->cfg.ctx, now, d.records);
+	pthread_mutex_unlock(&sw->lock);
+	return d;
+}
+
+void sleepwake_drain(struct sleepwake *sw)
+{
+	uint64_t elapsed;
+
+	if (drain(sw, &elapsed).records)
+		kick(sw);
+}
+
+uint64_t sleepwake_wakeups(const struct sleepwake *sw)
+{
+	return atomic_load(&sw->wakeups);
+}
+
+/* ---- the observer ------------------------------------------------------------- */
+
+static bool quiet(const struct sleepwake *sw)
+{
+	return host_now() - atomic_load(&sw->active_ns) >= QUIET;
+}
+
+/* Has the time come to close events? Lock not held. */
+static bool reap_due(struct sleepwake *sw)
+{
+	bool due;
+
+	pthread_mutex_lock(&sw->lock);
+	due = sw->reap_ns && host_now() >= sw->reap_ns;
+	if (due)
+		sw->reap_ns = 0;
+	pthread_mutex_unlock(&sw->lock);
+	return due;
+}
+
+/* Until when may we leave the rings alone, after what the last drain found? */
+static uint64_t next_delay(const struct sleepwake *sw, uint64_t last, const struct drained *d,
+			   uint64_t elapsed)
+{
+	uint64_t half = sw->rings.ring[0].size / 2, delay;
+
+	if (!d->records && !sw->reap_ns && !rings_busy(&sw->rings) && quiet(sw))
+		return DELAY_FOREVER;
+	delay = MIN(last * 2, d->records >= BUSY_RECORDS ? DELAY_BUSY : DELAY_MAX);
+	if (d->most)
+		delay = MIN(delay, (uint64_t)((double)elapsed * half / d->most));
+	return MAX(delay, DELAY_MIN);
+}
+
+static void wait_for_time(struct sleepwake *sw, uint64_t delay)
+{
+	struct timespec ts = { .tv_nsec = delay };
+	uint64_t room = sw->rings.ring[0].size / 4 * 3;
+	bool blind = delay / 1000 * PEAK_RATE < room;
+
+	ppoll(sw->poll, blind ? 1 : sw->rings.n + 1, &ts, NULL);
+}
+
+static void wait_for_news(struct sleepwake *sw)
+{
+	uint64_t n;
+
+	atomic_store(&sw->asleep, true);
+	/* Watermarks that were passed before the last drain are no news. What has
+	 * been written since then, or an attach, is. */
+	poll(sw->poll, sw->rings.n + 1, 0);
+	if (!rings_pending(&sw->rings) && quiet(sw) && !atomic_load(&sw->stopping))
+		poll(sw->poll, sw->rings.n + 1, -1);
+	if (!atomic_exchange(&sw->asleep, false))
+		host_read(sw->kick, &n, sizeof(n));
+}
+
+static void observe(struct sleepwake *sw)
+{
+	uint64_t delay = DELAY_MIN, elapsed;
+
+	while (!atomic_load(&sw->stopping)) {
+		struct drained d;
+
+		if (delay == DELAY_FOREVER) {
+			wait_for_news(sw);
+			delay = DELAY_MIN / 2;
+		} else {
+			wait_for_time(sw, delay);
+		}
+		atomic_fetch_add(&sw->wakeups, 1);
+		if (reap_due(sw))
+			reap(sw);
+		d = drain(sw, &elapsed);
+		delay = next_delay(sw, delay, &d, elapsed);
+	}
+}
+
+static int observer_init(struct sleepwake *sw)
+{
+	unsigned n;
+	int ret = rings_open(&sw->rings, host_call(SYS_gettid), sw->cfg.ring_bytes);
+
+	if (ret < 0)
+		return ret;
+	n = sw->rings.n;
+	sw->poll = calloc(n + 1, sizeof(*sw->poll));
+	if (!sw->poll)
+		return -ENOMEM;
+	sw->poll[0] = (struct pollfd){ .fd = sw->kick, .events = POLLIN };
+	for (unsigned i = 0; i < n; i++)
+		sw->poll[i + 1] = (struct pollfd){ .fd = sw->rings.ring[i].fd, .events = POLLIN };
+	sw->drained_ns = host_now();
+	atomic_store(&sw->active_ns, sw->drained_ns);
+	return 0;
+}
+
+static void *observer_thread(void *arg)
+{
+	struct sleepwake *sw = arg;
+	struct sched_param param = { 0 };
+	int ret;
+
+	prctl(PR_SET_NAME, "sleepwake");
+	/* Without it we only disturb more. */
+	sched_setscheduler(0, SCHED_BATCH, &param);
+	ret = observer_init(sw);
+	pthread_mutex_lock(&sw->lock);
+	sw->start_result = ret;
+	pthread_cond_signal(&sw->started);
+	pthread_mutex_unlock(&sw->lock);
+	if (ret == 0)
+		observe(sw);
+	return NULL;
+}
+
+/* Return: 0 with an observer that runs, or why it cannot. */
+static int observer_start(struct sleepwake *sw)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int ret;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, OBSERVER_STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = pthread_create(&sw->thread, &attr, observer_thread, sw);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (ret)
+		return -ret;
+	pthread_mutex_lock(&sw->lock);
+	while (sw->start_result == 1)
+		pthread_cond_wait(&sw->started, &sw->lock);
+	pthread_mutex_unlock(&sw->lock);
+	if (sw->start_result < 0)
+		pthread_join(sw->thread, NULL);
+	return sw->start_result;
+}
+
+static void destroy(struct sleepwake *sw)
+{
+	struct attachment *a;
+
+	while ((a = sw->attachments) != NULL) {
+		sw->attachments = a->next;
+		attachment_free(a, sw->rings.n);
+	}
+	rings_close(&sw->rings);
+	free(sw->poll);
+	if (sw->kick >= 0)
+		close(sw->kick);
+	pthread_cond_destroy(&sw->started);
+	pthread_mutex_destroy(&sw->attach_lock);
+	pthread_mutex_destroy(&sw->lock);
+	free(sw);
+}
+
+int sleepwake_open(const struct sleepwake_config *cfg, struct sleepwake **ret)
+{
+	struct sleepwake *sw = calloc(1, sizeof(*sw));
+	int err;
+
+	if (!sw)
+		return -ENOMEM;
+	sw->cfg = *cfg;
+	sw->start_result = 1;
+	pthread_mutex_init(&sw->attach_lock, NULL);
+	pthread_mutex_init(&sw->lock, NULL);
+	pthread_cond_init(&sw->started, NULL);
+	sw->kick = host_result(eventfd(0, EFD_CLOEXEC));
+	err = sw->kick < 0 ? sw->kick : observer_start(sw);
+	if (err < 0) {
+		destroy(sw);
+		return err;
+	}
+	log_info("sleepwake: %u rings of %llu KiB", sw->rings.n,
+		 (unsigned long long)sw->rings.ring[0].size >> 10);
+	*ret = sw;
+	return 0;
+}
+
+void sleepwake_close(struct sleepwake *sw)
+{
+	if (!sw)
+		return;
+	atomic_store(&sw->stopping, true);
+	atomic_store(&sw->asleep, true);
+	kick(sw);
+	pthread_join(sw->thread, NULL);
+	destroy(sw);
+}
