@@ -24,6 +24,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
+#include "kernel/sched.h"
 #include "kernel/util.h"
 #include "passthrough/embedded.h"
 #include "passthrough/hostcall.h"
@@ -413,6 +414,7 @@ static const struct initcall {
 	{ "event",	events_init,	events_exit },	 /* signals, monitor, timers */
 	{ "userns",	userns_init,	userns_exit },	 /* the guest's ids */
 	{ "cgroup",	cgroups_init,	cgroups_exit },	 /* the policy's limits */
+	{ "sched",	sched_init,	sched_exit },	 /* the guest's CPUs */
 	{ "root",	rootfs_init,	rootfs_exit },	 /* opened, not yet mounted */
 	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
 	{ "console",	console_init,	console_exit },

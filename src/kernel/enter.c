@@ -17,7 +17,6 @@
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <linux/keyctl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +27,7 @@
 #include <sys/stat.h>
 
 #include "kernel/kernel.h"
+#include "kernel/sched.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -71,23 +71,6 @@ static void fresh_signals(void)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* vcpus = N: the first N CPUs that we may use ourselves. */
-static void limit_cpus(unsigned vcpus)
-{
-	cpu_set_t have, use;
-
-	if (!vcpus || sched_getaffinity(0, sizeof(have), &have) < 0)
-		return;
-	CPU_ZERO(&use);
-	for (unsigned cpu = 0; cpu < CPU_SETSIZE && vcpus; cpu++) {
-		if (!CPU_ISSET(cpu, &have))
-			continue;
-		CPU_SET(cpu, &use);
-		vcpus--;
-	}
-	sched_setaffinity(0, sizeof(use), &use);
 }
 
 static void take_terminal(unsigned flags)
@@ -148,7 +131,7 @@ void guest_enter(void *kernel, const struct spawn *s)
 	host_call(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 	take_terminal(s->flags);
 	umask(022);
-	limit_cpus(p->vcpus);
+	sched_enter(k);
 	ret = host_result(chdir(s->cwd[0] ? s->cwd : "/"));
 	if (ret < 0)
 		give_up(s->page, ret, s->cwd);

@@ -73,6 +73,8 @@ struct kernel {
 	uint64_t userns_inode;
 	bool nested_userns;		/* the policy lets the guest make user namespaces */
 
+	struct sched *sched;		/* its CPUs and tasks; NULL: not yet */
+
 	/* traps */
 	struct trap_counter *counter;	/* by lane_rule.id */
 

@@ -18,6 +18,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
+#include "kernel/sched.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -135,6 +136,7 @@ int process_start(struct kernel *k, const struct spawn_request *rq, struct clien
 	}
 	p->next = k->process;
 	k->process = p;
+	sched_adopt(k, p->pid);
 	*ret = p;
 	return 0;
 }

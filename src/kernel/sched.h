@@ -75,8 +75,15 @@ int sched_get_affinity(struct kernel *k, pid_t host_tid, cpu_set_t *ret, size_t 
  * host said. Rights are the caller's to check. */
 int sched_set_affinity(struct kernel *k, pid_t host_tid, const cpu_set_t *set, size_t size);
 
+/* A set of guest CPUs as the host's sched_setaffinity(2) takes it, in @ret_size
+ * bytes. Return: false if none of it is the guest's. */
+bool sched_host_set(struct kernel *k, const cpu_set_t *set, size_t size, void *ret, size_t ret_size);
+
+/* The host's id of a thread that the guest calls @guest_tid. Return: it or -ESRCH. */
+pid_t sched_host_tid(struct kernel *k, pid_t guest_tid);
+
 /* The guest's number of the CPU that a task runs on or ran on last. */
-int sched_getcpu(struct kernel *k, pid_t host_tid);
+int sched_cpu_of(struct kernel *k, pid_t host_tid);
 
 /* Called when the guest becomes idle (true) and when it is no longer; on the
  * observer's thread. At most 4; for the clock and for memory. */

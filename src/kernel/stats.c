@@ -6,18 +6,18 @@
 #include <stdio.h>
 
 #include "kernel/kernel.h"
+#include "kernel/sched.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
 static json_t *guest_json(const struct kernel *k)
 {
 	const struct guest_config *cfg = k->cfg;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return json_pack("{s:s, s:s, s:I, s:s, s:I, s:i, s:i}", "name", cfg->name, "state",
 			 guest_state_str[k->state], "uptime_ns",
 			 (json_int_t)(host_now() - k->start_ns), "policy", cfg->policy->name,
-			 "vcpus", (json_int_t)(cfg->policy->vcpus ? cfg->policy->vcpus : cpus),
+			 "vcpus", (json_int_t)sched_nvcpus(k),
 			 "kernel_pid", (int)getpid(), "init_pid", (int)k->init_pid);
 }
 
@@ -58,9 +58,9 @@ json_t *stats_json(struct kernel *k)
 {
 	const struct policy *p = k->cfg->policy;
 
-	return json_pack("{s:o, s:o, s:o, s:{s:I, s:I, s:f, s:s}, s:{s:I, s:I}, s:[], s:[]}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:f, s:s}, s:{s:I, s:I}, s:[], s:[]}",
 			 "guest", guest_json(k), "boot", boot_json(k), "traps", traps_json(k),
-			 "time", "realtime_offset_ns", (json_int_t)0, "monotonic_offset_ns",
+			 "sched", sched_json(k), "tasks", sched_tasks_json(k), "time", "realtime_offset_ns", (json_int_t)0, "monotonic_offset_ns",
 			 (json_int_t)p->monotonic_offset_ns, "rate", 1.0, "vdso", "native",
 			 "memory", "limit_bytes", (json_int_t)p->memory, "used_bytes",
 			 (json_int_t)cgroup_memory_used(&k->cgroup), "disks", "nets");

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/sched.h"
 #include "kernel/syscall.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
@@ -37,19 +38,34 @@ static long act_on_pid(struct kernel *k, struct call *c, struct act *act)
 	return ret;
 }
 
+/* The host's id of the thread that a call of ours has just been about. */
+static pid_t target_tid(struct kernel *k, const struct call *c)
+{
+	return arg_int(c, 0) ? sched_host_tid(k, arg_int(c, 0)) : c->tid;
+}
+
+/* The host checks the caller's rights over the other, and does it; then the
+ * scheduler hears of it, so that it never gives the task more. */
 long sys_sched_setaffinity(struct kernel *k, struct call *c)
 {
 	uint32_t len = MIN(arg_u32(c, 1), (uint32_t)CPU_MASK_MAX);
-	char mask[CPU_MASK_MAX];
+	char mask[CPU_MASK_MAX] = {}, host[CPU_MASK_MAX];
 	struct act act = { .nr = SYS_sched_setaffinity, .out_arg = -1 };
+	const cpu_set_t *set = (const cpu_set_t *)mask;
 	int ret = arg_copy_in(c, 2, mask, len);
+	bool any;
 
 	if (ret < 0)
 		return ret;
-	act.arg[1] = len;
-	act.ptr[2] = mask;
-	act.len[2] = len;
-	return act_on_pid(k, c, &act);
+	/* Of none of our CPUs the host says what it says of an empty set. */
+	any = sched_host_set(k, set, sizeof(mask), host, sizeof(host));
+	act.arg[1] = sizeof(host);
+	act.ptr[2] = host;
+	act.len[2] = sizeof(host);
+	ret = act_on_pid(k, c, &act);
+	if (ret == 0 && any)
+		sched_set_affinity(k, target_tid(k, c), set, sizeof(mask));
+	return ret;
 }
 
 long sys_sched_getaffinity(struct kernel *k, struct call *c)

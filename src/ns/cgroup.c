@@ -37,6 +37,13 @@ static const struct {
 	[LIMIT_PIDS] = { "pids", "pids.max", "pids.max" },
 };
 
+/* The guest's affinity keeps its CPUs already: cpu.max is a second lock on that
+ * door, and no reason for a group of its own or to refuse. */
+static bool limit_needs_group(enum limit kind)
+{
+	return kind != LIMIT_CPU;
+}
+
 /* What is looked up once: the mounts, and /proc/self/cgroup. */
 struct finder {
 	struct mount_table mounts;
@@ -197,7 +204,7 @@ static unsigned given_limits(const struct finder *f, const char *path)
 	unsigned mask = 0;
 
 	for (int i = 0; dir >= 0 && i < NUM_LIMITS; i++)
-		if (limit_wanted(f, i) && give_controller(dir, limit_kinds[i].controller))
+		if (limit_wanted(f, i) && limit_needs_group(i) && give_controller(dir, limit_kinds[i].controller))
 			mask |= BIT(i);
 	return mask;
 }
@@ -211,7 +218,7 @@ static bool find_v2(struct finder *f, char best[PATH_MAX], unsigned *ret_mask)
 	bool found = false;
 
 	for (int i = 0; i < NUM_LIMITS; i++)
-		wanted |= limit_wanted(f, i) ? BIT(i) : 0;
+		wanted |= limit_wanted(f, i) && limit_needs_group(i) ? BIT(i) : 0;
 	if (host_feature_masked("cgroup2") || !own_dir(f, NULL, dir, &mount))
 		return false;
 	for (;;) {
@@ -236,6 +243,14 @@ static bool find_v2(struct finder *f, char best[PATH_MAX], unsigned *ret_mask)
 	return found;
 }
 
+static unsigned cpu_limit_too(const struct finder *f, const char *parent)
+{
+	cleanup_fd int dir = host_open(parent, O_RDONLY | O_DIRECTORY, 0);
+
+	return dir >= 0 && limit_wanted(f, LIMIT_CPU) &&
+	       give_controller(dir, limit_kinds[LIMIT_CPU].controller) ? BIT(LIMIT_CPU) : 0;
+}
+
 static int set_limit(const struct finder *f, struct cgroup_group *g, enum limit kind)
 {
 	char value[64], period[16];
@@ -257,15 +272,18 @@ static void use_v2(struct finder *f, struct cgroup *cg)
 	unsigned mask = 0;
 
 	for (int i = 0; i < NUM_LIMITS; i++)
-		f->why[i] = limit_wanted(f, i) ? "no writable cgroup v2 group offers it" : NULL;
+		f->why[i] = limit_wanted(f, i) && limit_needs_group(i) ?
+				    "no writable cgroup v2 group offers it" : NULL;
 	if (!find_v2(f, parent, &mask) || !mask)
 		return;
+	mask |= cpu_limit_too(f, parent);
 	g = add_group(f, cg, parent, true);
 	if (!g)
 		return;
 	for (int i = 0; i < NUM_LIMITS; i++)
 		if (mask & BIT(i))
-			f->why[i] = set_limit(f, g, i) < 0 ? "the host refuses the value" : NULL;
+			f->why[i] = set_limit(f, g, i) < 0 && limit_needs_group(i) ?
+					    "the host refuses the value" : NULL;
 	/* counted wherever the controller is on, limit or not */
 	g->memory |= has_controller(g->fd, "cgroup.controllers", "memory");
 }
@@ -333,8 +351,8 @@ int cgroup_create(const char *name, const struct cgroup_limits *limits, struct c
 	int r;
 
 	*ret = cg;
-	if (!limits->memory_bytes && !limits->vcpus && !limits->pids) {
-		log_info("cgroup: none, no limit is asked for");
+	if (!limits->memory_bytes && !limits->pids) {
+		log_info("cgroup: none, no limit needs one");
 		return 0;
 	}
 	if (host_read_file(AT_FDCWD, "/proc/self/cgroup", f.self, sizeof(f.self)) < 0)

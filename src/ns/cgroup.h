@@ -20,7 +20,7 @@
 
 struct cgroup_limits {
 	uint64_t memory_bytes;	/* 0: none, for each of them */
-	unsigned vcpus;
+	unsigned vcpus;		/* cpu.max where there is a v2 group anyway; affinity is what holds */
 	unsigned pids;
 };
 

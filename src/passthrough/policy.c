@@ -366,31 +366,10 @@ static void set_defaults(struct policy *p)
 	}
 	p->uid.pos = p->gid.pos = built_in;
 	p->vcpus_pos = p->memory_pos = p->kernel_release_pos = p->writable_pos = built_in;
+	p->sched_source_pos = p->placement_pos = built_in;
 	p->default_lane = LANE_DENY;
 	p->default_err = ENOSYS;
 	p->default_pos = built_in;
-}
-
-/* A kernel_release is shown by the guest kernel: uname may not pass. */
-static int add_uname(struct loader *ld)
-{
-	struct policy *p = ld->p;
-	struct policy_rule r = {
-		.nr = syscall_number("uname"),
-		.lane = LANE_FIX,
-		.pos = p->kernel_release_pos,
-		.text = "uname = fix (kernel_release is set)",
-	};
-
-	if (!p->kernel_release)
-		return 0;
-	for (size_t i = p->nrules; i > 0; i--)
-		if (p->rule[i - 1].nr == r.nr) {
-			if (p->rule[i - 1].lane != LANE_PASS)
-				return 0;
-			return policy_rule_add(ld, &r);
-		}
-	return 0;
 }
 
 static int finish(struct loader *ld)
@@ -403,7 +382,7 @@ static int finish(struct loader *ld)
 	    p->ns[POLICY_NS_TIME].mode != NS_MODE_NEW)
 		return policy_fail(ld->err, pos,
 				   "a clock offset needs a time namespace of the guest's own; write time = new under [namespaces]");
-	return add_uname(ld);
+	return policy_derive(ld);
 }
 
 /* Give back the room for rules that did not come. */

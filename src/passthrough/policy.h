@@ -113,6 +113,20 @@ struct policy_ids {
 
 enum console_kind { CONSOLE_AUTO, CONSOLE_FD, CONSOLE_PTY, CONSOLE_NULL };
 
+/* Where the guest kernel learns of sleeps and runs. */
+enum policy_sched_source { SCHED_SOURCE_AUTO, SCHED_SOURCE_PERF, SCHED_SOURCE_TRAPS };
+
+/* Who decides on which of the guest's CPUs a task is. */
+enum policy_sched_placement {
+	PLACEMENT_AUTO,		/* together who wakes each other */
+	PLACEMENT_SPREAD,	/* apart */
+	PLACEMENT_PACK,		/* on as few CPUs as the load needs */
+	PLACEMENT_OFF,		/* the host alone */
+	NUM_PLACEMENTS,
+};
+extern const char *const policy_sched_placement_str[NUM_PLACEMENTS];
+extern const char *const policy_sched_source_str[];
+
 struct policy {
 	char *name;
 	char *description;
@@ -135,6 +149,11 @@ struct policy {
 
 	/* [time]: what a time namespace can do alone */
 	int64_t monotonic_offset_ns, boottime_offset_ns;
+
+	/* [sched] */
+	enum policy_sched_source sched_source;
+	enum policy_sched_placement placement;
+	struct policy_pos sched_source_pos, placement_pos;
 
 	enum console_kind console;	/* [console] con0 */
 

@@ -69,7 +69,7 @@ char *policy_strndup(struct policy *p, const char *s, size_t len);
 int policy_text_parse(struct loader *ld, const char *file, const char *text, size_t len,
 		      struct policy_entries *ret);
 
-#define POLICY_SECTIONS "[policy] [guest] [namespaces] [ids] [caps] [time] [syscalls] [console]"
+#define POLICY_SECTIONS "[policy] [guest] [namespaces] [ids] [caps] [time] [sched] [syscalls] [console]"
 
 /* Is @name a section that this version has? */
 int policy_section_check(struct loader *ld, const struct policy_pos *pos, const char *name);
@@ -87,6 +87,9 @@ int policy_set_drop(struct loader *ld, const struct policy_entry *e);
 
 /* Read the right side of a rule for one call, without adding it. @r->nr is set. */
 int policy_rule_parse(struct loader *ld, const struct policy_entry *e, struct policy_rule *r);
+
+/* Rules that follow from other keys; after all entries were used. */
+int policy_derive(struct loader *ld);
 
 /* Add a rule to the policy. */
 int policy_rule_add(struct loader *ld, const struct policy_rule *r);

@@ -329,6 +329,37 @@ static int set_host_clock(struct loader *ld, const struct policy_entry *e)
 		    e->key, e->value);
 }
 
+const char *const policy_sched_source_str[] = {
+	[SCHED_SOURCE_AUTO] = "auto", [SCHED_SOURCE_PERF] = "perf", [SCHED_SOURCE_TRAPS] = "traps",
+};
+
+const char *const policy_sched_placement_str[NUM_PLACEMENTS] = {
+	[PLACEMENT_AUTO] = "auto", [PLACEMENT_SPREAD] = "spread",
+	[PLACEMENT_PACK] = "pack", [PLACEMENT_OFF] = "off",
+};
+
+static int set_sched_source(struct loader *ld, const struct policy_entry *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policy_sched_source_str); i++)
+		if (streq(e->value, policy_sched_source_str[i])) {
+			ld->p->sched_source = i;
+			ld->p->sched_source_pos = e->pos;
+			return 0;
+		}
+	return FAIL(ld, e, "source = %s; write perf, traps or auto", e->value);
+}
+
+static int set_placement(struct loader *ld, const struct policy_entry *e)
+{
+	for (size_t i = 0; i < NUM_PLACEMENTS; i++)
+		if (streq(e->value, policy_sched_placement_str[i])) {
+			ld->p->placement = i;
+			ld->p->placement_pos = e->pos;
+			return 0;
+		}
+	return FAIL(ld, e, "placement = %s; write auto, spread, pack or off", e->value);
+}
+
 static int set_console(struct loader *ld, const struct policy_entry *e)
 {
 	static const struct {
@@ -384,17 +415,19 @@ static const struct key {
 	{ "time",	"idle",			set_host_clock },
 	{ "time",	"cpu",			set_host_clock },
 	{ "time",	"calendar",		set_host_clock },
+	{ "sched",	"source",		set_sched_source },
+	{ "sched",	"placement",		set_placement },
 	{ "console",	"con0",			set_console },
 };
 /* clang-format on */
 
 static const char *const sections[] = {
-	"policy", "guest", "namespaces", "ids", "caps", "time", "syscalls", "console",
+	"policy", "guest", "namespaces", "ids", "caps", "time", "sched", "syscalls", "console",
 };
 
 /* Words of the language that this version does not have; "x." stands for x.0, x.1 ... */
 static const char *const later[] = {
-	"sched", "memory", "disk.", "net.", "hostfs.", "watchdog", "mconsole",
+	"memory", "disk.", "net.", "hostfs.", "watchdog", "mconsole",
 };
 
 int policy_section_check(struct loader *ld, const struct policy_pos *pos, const char *name)

@@ -179,6 +179,8 @@ void policy_show(const struct policy *p, FILE *f)
 	fprintf(f, "\n[time]\n");
 	show_offset("monotonic", p->monotonic_offset_ns, f);
 	show_offset("boottime", p->boottime_offset_ns, f);
+	fprintf(f, "\n[sched]\nsource = %s\nplacement = %s\n",
+		policy_sched_source_str[p->sched_source], policy_sched_placement_str[p->placement]);
 	fprintf(f, "\n[console]\ncon0 = %s\n", console[p->console]);
 	fprintf(f, "\n[syscalls]\ndefault = ");
 	show_lane(p->default_lane, p->default_err, f);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hostproc.h - what the host's /proc says of a guest's threads
+ *
+ * Formats: proc_pid_stat(5), proc_pid_status(5), proc_pid_schedstat in the
+ * kernel's Documentation/scheduler/sched-stats.rst.
+ */
+#ifndef WEIR_KERNEL_HOSTPROC_H
+#define WEIR_KERNEL_HOSTPROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* /proc/TID/stat; all numbers are the host's. */
+struct hostproc_stat {
+	char comm[16];
+	char state;		/* R S D T t Z X I */
+	pid_t ppid;
+	int cpu;		/* where it runs or ran last */
+	uint64_t start;		/* clock ticks since the host's boot; with the tid an identity */
+	uint64_t run_ns;	/* user and system time, in steps of a clock tick */
+};
+
+/* Return: 0, -ENOENT or -ESRCH if there is no such thread. */
+int hostproc_stat(pid_t tid, struct hostproc_stat *ret);
+
+/* Nanoseconds that a thread has run. Return: 0, or -ENOENT also on a host
+ * without CONFIG_SCHED_INFO. */
+int hostproc_run_ns(pid_t tid, uint64_t *ret);
+
+/* /proc/TID/status */
+struct hostproc_status {
+	pid_t pid;			/* host's, of the process */
+	pid_t guest_tid, guest_pid;	/* in the thread's own pid namespace */
+	uint32_t uid;			/* effective, as our user namespace sees it */
+	uint64_t voluntary, involuntary;	/* context switches */
+};
+
+int hostproc_status(pid_t tid, struct hostproc_status *ret);
+
+/**
+ * hostproc_walk() - Visit every thread of some processes and their descendants
+ * @visit: called for a thread before its children are looked for
+ *
+ * By /proc/PID/task/TID/children where the host has it (CONFIG_PROC_CHILDREN),
+ * else by the parents of all the host's processes. Processes that come and go
+ * meanwhile may be missed; whoever needs all of them walks until nothing is new.
+ * Return: 0 or -ENOMEM.
+ */
+int hostproc_walk(const pid_t *root, unsigned nroots,
+		  void (*visit)(void *ctx, pid_t pid, pid_t tid), void *ctx);
+
+#endif

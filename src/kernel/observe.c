@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * observe.c - how the task table learns what happens in the guest
+ *
+ * Records of the host (passthrough/sleepwake.h) say it as it happens. They
+ * have three gaps, and a walk over /proc from init downwards fills each:
+ *
+ *   at the start   init has run for a moment already: the first observer of a
+ *                  host may have to wait for all its CPUs, and nobody shall
+ *                  wait for us. A thread is attached to before its children
+ *                  are looked for, so none is missed; what was forked behind
+ *                  that is in the records.
+ *   lost records   a ring ran full.
+ *   set-id exec    the host stops reporting the program and all it starts, and
+ *                  says EXIT of a task that lives on.
+ *
+ * Where there are no records (source = traps), the walk is all there is: when
+ * somebody asks, and every 5 s for the load averages.
+ *
+ * All of this is done by a thread of its own, the worker; records are taken in
+ * by sleepwake's thread.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/hostproc.h"
+#include "kernel/log.h"
+#include "kernel/sched_impl.h"
+#include "kernel/util.h"
+#include "ns/feature.h"
+#include "passthrough/hostcall.h"
+
+#define START_NS 10000000	/* a guest that is gone by then was never observed */
+#define TRAPS_WALK_NS LOADAVG_PERIOD_NS
+#define LOOK_NS 50000000	/* source = traps: what is newer need not be looked at again */
+#define LOST_WALK_NS 200000000	/* between two walks for lost records */
+#define MAX_PASSES 8		/* of a walk that meets new threads every time */
+#define ENDED_AT_ONCE 32	/* zombies asked after in one drain */
+#define SET_ID_NS 1000000000	/* a set-id exec's EXIT comes within this of its EXEC */
+
+/* ---- records -------------------------------------------------------------- */
+
+static void note_ended(struct sched *s, const struct task *t)
+{
+	if (s->nended < SCHED_MAX_ENDED)
+		s->ended[s->nended++] = (struct sched_ended){ t->tid, true };
+}
+
+static void on_record(void *ctx, const struct sleepwake_record *r)
+{
+	struct sched *s = ctx;
+	struct task *t;
+
+	if (!s->draining) {
+		pthread_mutex_lock(&s->lock);
+		s->draining = true;
+	}
+	t = task_record(&s->tasks, r);
+	if (r->kind == SLEEPWAKE_LOST)
+		s->walk_all = true;
+	if (!t)
+		return;
+	if (r->kind == SLEEPWAKE_EXIT)
+		note_ended(s, t);
+	placement_record(&s->placement, t, r);
+}
+
+/* Is a thread whose EXIT we have just seen alive? Only now can its id not yet
+ * be another's. */
+static bool lives_on(const struct task *t)
+{
+	struct hostproc_stat st;
+
+	return t->exec_ns && t->since_ns - t->exec_ns < SET_ID_NS &&
+	       hostproc_stat(t->tid, &st) == 0 && st.state != 'Z' && st.state != 'X';
+}
+
+/* Return: false when it need not be looked after any more. */
+static bool look_after(struct sched *s, struct sched_ended *e, uint64_t now)
+{
+	struct task *t = task_find(&s->tasks, e->tid);
+
+	if (!t || t->state != TASK_ZOMBIE)
+		return false;
+	if (host_call(SYS_tgkill, e->tid, e->tid, 0) < 0) {
+		task_remove(&s->tasks, t, now);
+		return false;
+	}
+	if (e->fresh && s->nrevived < SCHED_MAX_ENDED && lives_on(t)) {
+		s->revived[s->nrevived++] = e->tid;
+		return false;
+	}
+	e->fresh = false;
+	return true;
+}
+
+/* The oldest first; those that stay go behind the others. */
+static void look_after_ended(struct sched *s, uint64_t now)
+{
+	struct sched_ended stay[ENDED_AT_ONCE];
+	unsigned n = 0, end = 0, total = s->nended;
+
+	/* New ones lie at the end, and must be looked at while they are fresh. */
+	while (end < total && end < ENDED_AT_ONCE && !s->ended[end].fresh)
+		end++;
+	for (unsigned i = end; i < total; i++)
+		if (s->ended[i].fresh && !look_after(s, &s->ended[i], now))
+			s->ended[i].tid = 0;
+	for (unsigned i = 0; i < end; i++)
+		if (look_after(s, &s->ended[i], now))
+			stay[n++] = s->ended[i];
+	s->nended = 0;
+	for (unsigned i = end; i < total; i++)
+		if (s->ended[i].tid)
+			s->ended[s->nended++] = s->ended[i];
+	memcpy(s->ended + s->nended, stay, n * sizeof(*stay));
+	s->nended += n;
+}
+
+static void tell_idle(struct sched *s, bool idle, uint64_t since)
+{
+	for (unsigned i = 0; i < s->nhooks; i++)
+		s->hook[i](s->kernel, idle, since);
+}
+
+static void on_drained(void *ctx, uint64_t now_ns, unsigned n)
+{
+	struct sched *s = ctx;
+	uint64_t since;
+	bool idle, changed;
+
+	if (!s->draining)
+		pthread_mutex_lock(&s->lock);
+	look_after_ended(s, now_ns);
+	placement_decide(&s->placement, now_ns);
+	since = s->tasks.idle_since_ns;
+	idle = since != 0;
+	changed = idle != s->told_idle;
+	s->told_idle = idle;
+	if (s->nrevived || s->walk_all)
+		observe_wake(s);
+	s->draining = false;
+	pthread_mutex_unlock(&s->lock);
+	/* Without the lock: a hook may ask us. */
+	if (changed)
+		tell_idle(s, idle, idle ? since : now_ns);
+}
+
+/* ---- the walk --------------------------------------------------------------- */
+
+struct walker {
+	struct sched *s;
+	bool blind;		/* attach to who is not observed */
+	bool lost;		/* records were: who is not known is observed all the same */
+	unsigned fresh;		/* threads met for the first time in this pass */
+};
+
+static enum task_state state_of(char letter)
+{
+	switch (letter) {
+	case 'R':
+		return TASK_RUNNABLE;
+	case 'D':
+		return TASK_BLOCKED;
+	case 'T':
+	case 't':
+		return TASK_STOPPED;
+	case 'Z':
+	case 'X':
+		return TASK_ZOMBIE;
+	default:
+		return TASK_SLEEPING;
+	}
+}
+
+/* What records would have told. Lock held. */
+static void account_unobserved(struct sched *s, struct task *t, const struct hostproc_stat *st,
+			       uint64_t run_ns)
+{
+	uint64_t before = t->time_ns[TASK_RUNNING];
+
+	t->cpu = st->cpu;
+	t->vcpu = vcpu_name(&s->vcpus, t->vcpu, st->cpu);
+	if (run_ns <= before)
+		return;
+	t->time_ns[TASK_RUNNING] = run_ns;
+	if (t->seen)
+		s->tasks.busy_ns[t->vcpu] += run_ns - before;
+}
+
+/* Lock held. */
+static void take_stat(struct sched *s, struct task *t, const struct hostproc_stat *st,
+		      uint64_t run_ns, uint64_t now)
+{
+	enum task_state state = state_of(st->state);
+
+	memcpy(t->comm, st->comm, sizeof(t->comm));
+	t->ppid = st->ppid;
+	if (!t->observed)
+		account_unobserved(s, t, st, run_ns);
+	/* Of a thread that is observed, records know better whether it runs. */
+	if (!t->observed || (t->state != TASK_RUNNING && state != TASK_RUNNABLE))
+		task_set_state(&s->tasks, t, state, now);
+}
+
+static bool attach(struct sched *s, pid_t tid)
+{
+	struct sleepwake *sw = atomic_load(&s->sw);
+
+	return sw && sleepwake_attach(sw, tid) == 0;
+}
+
+/* A FORK that came behind our attaching to its parent is in the records. */
+static bool is_observed(struct sched *s, pid_t tid)
+{
+	struct sleepwake *sw = atomic_load(&s->sw);
+	struct task *t;
+	bool ret;
+
+	if (sw)
+		sleepwake_drain(sw);
+	pthread_mutex_lock(&s->lock);
+	t = task_find(&s->tasks, tid);
+	ret = t && t->observed && t->state != TASK_ZOMBIE;
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+static void visit(void *ctx, pid_t pid, pid_t tid)
+{
+	struct walker *w = ctx;
+	struct sched *s = w->s;
+	bool attached = w->blind && !is_observed(s, tid) && attach(s, tid);
+	struct hostproc_stat st;
+	uint64_t run_ns, now;
+	struct task *t;
+
+	if (hostproc_stat(tid, &st) < 0)
+		return;
+	if (hostproc_run_ns(tid, &run_ns) < 0)
+		run_ns = st.run_ns;
+	now = host_now();
+	pthread_mutex_lock(&s->lock);
+	t = task_find(&s->tasks, tid);
+	if (!t) {
+		t = task_add(&s->tasks, pid, tid, now);
+		/* Lost was its FORK, not the host's reports of it. */
+		if (t)
+			t->observed = w->lost && atomic_load(&s->sw);
+	}
+	if (t) {
+		w->fresh += t->seen == 0 || attached;
+		t->observed |= attached;
+		take_stat(s, t, &st, run_ns, now);
+		t->seen = s->walk;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Who was not met is dead, unless it is younger than the walk. Lock held. */
+static void sweep(struct sched *s, uint64_t begin)
+{
+	for (unsigned i = 0; i < TASK_BUCKETS; i++) {
+		struct task *t = s->tasks.bucket[i], *next;
+
+		for (; t; t = next) {
+			next = t->next;
+			if (t->seen != s->walk && t->start_ns < begin)
+				task_remove(&s->tasks, t, begin);
+		}
+	}
+}
+
+/* walk_lock held. */
+static void walk(struct sched *s, bool blind, bool lost, const pid_t *root, unsigned n)
+{
+	struct walker w = { .s = s, .blind = blind, .lost = lost && !blind };
+	uint64_t begin = host_now();
+
+	if (atomic_load(&s->sw))
+		sleepwake_drain(atomic_load(&s->sw));
+	pthread_mutex_lock(&s->lock);
+	s->walk++;
+	pthread_mutex_unlock(&s->lock);
+	for (int pass = 0; pass < MAX_PASSES; pass++) {
+		w.fresh = 0;
+		if (hostproc_walk(root, n, visit, &w) < 0 || !w.fresh)
+			break;
+	}
+	pthread_mutex_lock(&s->lock);
+	if (lost)
+		sweep(s, begin);
+	task_table_advance(&s->tasks, host_now());
+	s->walked_ns = host_now();
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void walk_from_roots(struct sched *s, bool blind, bool lost)
+{
+	pid_t root[SCHED_MAX_ROOTS];
+	unsigned n = 0;
+
+	pthread_mutex_lock(&s->walk_lock);
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->nroots; i++)
+		if (host_result(kill(s->root[i], 0)) != -ESRCH)
+			s->root[n++] = s->root[i];
+	s->nroots = n;
+	memcpy(root, s->root, n * sizeof(*root));
+	pthread_mutex_unlock(&s->lock);
+	walk(s, blind, lost, root, n);
+	pthread_mutex_unlock(&s->walk_lock);
+}
+
+/* ---- the worker --------------------------------------------------------------- */
+
+/* Lock held, and given back meanwhile. @ns: 0 for as long as it takes. */
+static void worker_wait(struct sched *s, uint64_t ns)
+{
+	uint64_t until = host_now() + ns;
+	struct timespec ts = { until / NSEC_PER_SEC, until % NSEC_PER_SEC };
+
+	s->worker_waits = true;
+	if (ns)
+		pthread_cond_timedwait(&s->cond, &s->lock, &ts);
+	else
+		pthread_cond_wait(&s->cond, &s->lock);
+	s->worker_waits = false;
+}
+
+static void revive(struct sched *s, pid_t tid)
+{
+	struct task *t;
+
+	pthread_mutex_lock(&s->lock);
+	t = task_find(&s->tasks, tid);
+	if (t && t->state == TASK_ZOMBIE) {
+		s->tasks.exits -= s->tasks.exits > 0;
+		t->observed = false;
+		task_set_state(&s->tasks, t, TASK_RUNNABLE, host_now());
+	}
+	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&s->walk_lock);
+	walk(s, true, false, &tid, 1);
+	pthread_mutex_unlock(&s->walk_lock);
+}
+
+static int open_observer(struct sched *s)
+{
+	const struct sleepwake_config cfg = {
+		.record = on_record, .drained = on_drained, .ctx = s,
+	};
+	struct sleepwake *sw;
+	int ret = host_feature_masked("perf") ? -ENOENT : sleepwake_open(&cfg, &sw);
+
+	if (ret == 0)
+		atomic_store(&s->sw, sw);
+	return ret;
+}
+
+int observe_probe(void)
+{
+	struct sleepwake_config nobody = {};
+	struct sleepwake *sw;
+	int ret = host_feature_masked("perf") ? -ENOENT : sleepwake_open(&nobody, &sw);
+
+	if (ret == 0)
+		sleepwake_close(sw);
+	return ret;
+}
+
+static const char *why_not(int err)
+{
+	return err == -EACCES || err == -EPERM ? "perf_event_paranoid or a seccomp filter of the "
+						 "host forbids perf_event_open" :
+	       err == -ENOENT || err == -ENOSYS ? "this host has no perf events" : strerror(-err);
+}
+
+static void choose_source(struct sched *s)
+{
+	int ret = s->want == SCHED_SOURCE_TRAPS ? -ENOTSUP : open_observer(s);
+
+	if (ret == 0) {
+		log_info("sched: source perf: the host tells of each sleep and run");
+		return;
+	}
+	atomic_store(&s->traps, true);
+	if (s->want == SCHED_SOURCE_TRAPS)
+		log_info("sched: source traps, as the policy says: states are looked up in /proc");
+	else
+		log_warn("sched: source traps, no placement: %s", why_not(ret));
+}
+
+/* Lock held, and given back meanwhile. */
+static void do_requests(struct sched *s)
+{
+	bool blind = s->walk_blind, lost = s->walk_all || atomic_load(&s->traps);
+	pid_t revived = s->nrevived ? s->revived[--s->nrevived] : 0;
+
+	if (!revived)
+		s->walk_blind = s->walk_all = false;
+	pthread_mutex_unlock(&s->lock);
+	if (revived)
+		revive(s, revived);
+	else
+		walk_from_roots(s, blind, lost);
+	pthread_mutex_lock(&s->lock);
+}
+
+/* Lock held. Where records are lost all the time, not all the time is for walks. */
+static bool walked_just_now(struct sched *s)
+{
+	return !s->nrevived && !s->walk_blind && host_now() - s->walked_ns < LOST_WALK_NS;
+}
+
+static void *worker_main(void *arg)
+{
+	struct sched *s = arg;
+
+	pthread_mutex_lock(&s->lock);
+	if (!s->ending)
+		worker_wait(s, START_NS);
+	if (!s->ending) {
+		pthread_mutex_unlock(&s->lock);
+		choose_source(s);
+		pthread_mutex_lock(&s->lock);
+	}
+	while (!s->ending) {
+		if (s->nrevived || s->walk_blind || s->walk_all) {
+			if (walked_just_now(s))
+				worker_wait(s, LOST_WALK_NS);
+			else
+				do_requests(s);
+			continue;
+		}
+		worker_wait(s, atomic_load(&s->traps) ? TRAPS_WALK_NS : 0);
+		s->walk_all |= atomic_load(&s->traps);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+void observe_wake(struct sched *s)
+{
+	pthread_cond_signal(&s->cond);
+}
+
+void observe_start(struct sched *s)
+{
+	int ret;
+
+	if (s->worker_runs)
+		return;
+	ret = -pthread_create(&s->worker, NULL, worker_main, s);
+	s->worker_runs = ret == 0;
+	if (ret < 0)
+		log_warn("sched: no thread to observe with: %s", strerror(-ret));
+}
+
+/* A worker that waits for the host is not waited for: the process ends next. */
+void observe_stop(struct sched *s)
+{
+	bool join;
+
+	pthread_mutex_lock(&s->lock);
+	s->ending = true;
+	join = s->worker_runs && s->worker_waits;
+	pthread_cond_signal(&s->cond);
+	pthread_mutex_unlock(&s->lock);
+	if (join)
+		pthread_join(s->worker, NULL);
+}
+
+/* ---- for those who ask ----------------------------------------------------- */
+
+void observe_now(struct sched *s)
+{
+	struct sleepwake *sw = atomic_load(&s->sw);
+	bool old;
+
+	if (sw) {
+		sleepwake_drain(sw);
+		return;
+	}
+	pthread_mutex_lock(&s->lock);
+	old = host_now() - s->walked_ns > LOOK_NS;
+	pthread_mutex_unlock(&s->lock);
+	if (old)
+		walk_from_roots(s, false, true);
+}
+
+void observe_walk(struct sched *s)
+{
+	walk_from_roots(s, false, !atomic_load(&s->sw));
+}
+
+uint64_t observe_wakeups(struct sched *s)
+{
+	struct sleepwake *sw = atomic_load(&s->sw);
+
+	return sw ? sleepwake_wakeups(sw) : 0;
+}
+
+/* A thread that has slept so long that /proc is right about it. */
+static bool may_be_stale(const struct task *t)
+{
+	return t->state != TASK_RUNNING && t->state != TASK_RUNNABLE;
+}
+
+static unsigned stale_tasks(struct sched *s, pid_t **ret)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&s->lock);
+	*ret = malloc((s->tasks.n + 1) * sizeof(**ret));
+	TASK_FOR_EACH(&s->tasks, t)
+		if (*ret && may_be_stale(t))
+			(*ret)[n++] = t->tid;
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+void observe_refresh(struct sched *s)
+{
+	cleanup_free pid_t *tid = NULL;
+	unsigned n;
+
+	if (!atomic_load(&s->sw))
+		return;
+	n = stale_tasks(s, &tid);
+	for (unsigned i = 0; i < n; i++) {
+		struct hostproc_stat st;
+		int ret = hostproc_stat(tid[i], &st);
+		struct task *t;
+
+		pthread_mutex_lock(&s->lock);
+		t = task_find(&s->tasks, tid[i]);
+		if (t && may_be_stale(t)) {
+			if (ret < 0 || (t->state == TASK_ZOMBIE && st.state != 'Z'))
+				task_remove(&s->tasks, t, host_now());
+			else
+				take_stat(s, t, &st, 0, host_now());
+		}
+		pthread_mutex_unlock(&s->lock);
+	}
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sched_impl.h - what the files of the scheduler share
+ *
+ *   sched.c      boot's step, the view, affinity
+ *   observe.c    the host's records and /proc into the task table
+ *   sched_json.c the same for weir stats
+ *   placement.c  who is put where; vcpu.c, task.c, loadavg.c, hostproc.c
+ */
+#ifndef WEIR_KERNEL_SCHED_IMPL_H
+#define WEIR_KERNEL_SCHED_IMPL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/kernel.h"
+#include "kernel/placement.h"
+#include "kernel/sched.h"
+#include "kernel/task.h"
+#include "kernel/vcpu.h"
+#include "passthrough/sleepwake.h"
+
+#define SCHED_MAX_HOOKS 4
+#define SCHED_MAX_ROOTS 256	/* init, and of weir exec those that run at once */
+#define SCHED_MAX_ENDED 256	/* zombies that are looked after; others when somebody asks */
+
+struct sched_ended {
+	pid_t tid;
+	bool fresh;		/* not looked at since its EXIT */
+};
+
+struct sched {
+	struct kernel *kernel;
+	struct vcpus vcpus;		/* constant after boot */
+	enum policy_sched_source want;
+
+	/*
+	 * lock: the table, placement and what follows. Whoever drains holds it
+	 * from the first record of a drain to the last; sleepwake's functions
+	 * are never called with it held.
+	 */
+	pthread_mutex_t lock;
+	bool draining;			/* only who drains asks */
+	struct task_table tasks;
+	struct placement placement;
+	pid_t root[SCHED_MAX_ROOTS];	/* processes the kernel put into the guest */
+	unsigned nroots;
+	struct sched_ended ended[SCHED_MAX_ENDED];
+	unsigned nended;
+	pid_t revived[SCHED_MAX_ENDED];	/* dropped by a set-id exec: to be attached to again */
+	unsigned nrevived;
+	pid_t anchor_pid;		/* a guest pid, and how many forks there were up to it */
+	uint64_t anchor_fork;
+	sched_idle_hook hook[SCHED_MAX_HOOKS];
+	unsigned nhooks;
+	bool told_idle;
+
+	/* lock too; the worker waits on cond */
+	pthread_cond_t cond;
+	pthread_t worker;
+	bool worker_runs, worker_waits, ending;
+	bool walk_blind;		/* there may be threads that nobody observes */
+	bool walk_all;			/* records were lost */
+
+	/* set once by the worker */
+	struct sleepwake *_Atomic sw;	/* NULL: not yet, or source = traps */
+	_Atomic bool traps;		/* there will be none */
+
+	pthread_mutex_t walk_lock;	/* one walk at a time; taken before lock */
+	uint64_t walked_ns;
+	unsigned walk;			/* number of the last one */
+};
+
+/* observe.c */
+int observe_probe(void);		/* does the host let us? 0 or a negative errno */
+void observe_start(struct sched *s);
+void observe_stop(struct sched *s);
+void observe_wake(struct sched *s);	/* lock held: the worker has something to do */
+void observe_now(struct sched *s);	/* the table up to this moment */
+void observe_walk(struct sched *s);	/* all of /proc below init, whatever the source */
+uint64_t observe_wakeups(struct sched *s);
+
+/* Look at those in /proc that records say little about: sleepers and zombies.
+ * For whoever shows all tasks. */
+void observe_refresh(struct sched *s);
+
+#endif
