@@ -153,6 +153,12 @@ static void on_drained(void *ctx, uint64_t now_ns, unsigned n)
 
 /* ---- the walk --------------------------------------------------------------- */
 
+/* What /proc says of one thread. */
+struct found {
+	struct hostproc_stat st;
+	uint64_t run_ns;
+};
+
 struct walker {
 	struct sched *s;
 	bool blind;		/* attach to who is not observed */
@@ -178,34 +184,40 @@ static enum task_state state_of(char letter)
 	}
 }
 
-/* What records would have told. Lock held. */
-static void account_unobserved(struct sched *s, struct task *t, const struct hostproc_stat *st,
-			       uint64_t run_ns)
+/* What records did not tell: all up to the walk that met it first, and where
+ * nobody observes it, all. Lock held. */
+static void account_unobserved(struct sched *s, struct task *t, const struct found *f)
 {
 	uint64_t before = t->time_ns[TASK_RUNNING];
 
-	t->cpu = st->cpu;
-	t->vcpu = vcpu_name(&s->vcpus, t->vcpu, st->cpu);
-	if (run_ns <= before)
+	t->cpu = f->st.cpu;
+	t->vcpu = vcpu_name(&s->vcpus, t->vcpu, f->st.cpu);
+	if (f->run_ns <= before)
 		return;
-	t->time_ns[TASK_RUNNING] = run_ns;
-	if (t->seen)
-		s->tasks.busy_ns[t->vcpu] += run_ns - before;
+	t->time_ns[TASK_RUNNING] = f->run_ns;
+	s->tasks.busy_ns[t->vcpu] += f->run_ns - before;
 }
 
 /* Lock held. */
-static void take_stat(struct sched *s, struct task *t, const struct hostproc_stat *st,
-		      uint64_t run_ns, uint64_t now)
+static void take_stat(struct sched *s, struct task *t, const struct hostproc_stat *st, uint64_t now)
 {
 	enum task_state state = state_of(st->state);
 
 	memcpy(t->comm, st->comm, sizeof(t->comm));
 	t->ppid = st->ppid;
-	if (!t->observed)
-		account_unobserved(s, t, st, run_ns);
 	/* Of a thread that is observed, records know better whether it runs. */
 	if (!t->observed || (t->state != TASK_RUNNING && state != TASK_RUNNABLE))
 		task_set_state(&s->tasks, t, state, now);
+}
+
+/* Lock held. */
+static void take_first_look(struct sched *s, struct task *t, const struct found *f, uint64_t now)
+{
+	account_unobserved(s, t, f);
+	take_stat(s, t, &f->st, now);
+	/* No record comes of a run that began before. */
+	if (t->observed && t->state == TASK_RUNNABLE)
+		task_found_running(&s->tasks, t, f->st.cpu, now);
 }
 
 static bool attach(struct sched *s, pid_t tid)
@@ -231,34 +243,53 @@ static bool is_observed(struct sched *s, pid_t tid)
 	return ret;
 }
 
+static int find_out(pid_t tid, struct found *ret)
+{
+	int err = hostproc_stat(tid, &ret->st);
+
+	if (err == 0 && hostproc_run_ns(tid, &ret->run_ns) < 0)
+		ret->run_ns = ret->st.run_ns;
+	return err;
+}
+
+/* Lock held. */
+static void take_found(struct walker *w, pid_t pid, pid_t tid, bool attached,
+		       const struct found *f)
+{
+	struct sched *s = w->s;
+	struct task *t = task_find(&s->tasks, tid);
+	uint64_t now = host_now();
+	bool known = t != NULL;
+
+	if (!known)
+		t = task_add(&s->tasks, pid, tid, now);
+	if (!t)
+		return;
+	if (!known) {
+		s->tasks.forks++;
+		/* Lost was its FORK, not the host's reports of it. */
+		t->observed = w->lost && atomic_load(&s->sw);
+	}
+	w->fresh += !known || attached;
+	t->observed |= attached;
+	if (!known || attached || !t->observed)
+		take_first_look(s, t, f, now);
+	else
+		take_stat(s, t, &f->st, now);
+	t->seen = s->walk;
+}
+
 static void visit(void *ctx, pid_t pid, pid_t tid)
 {
 	struct walker *w = ctx;
 	struct sched *s = w->s;
 	bool attached = w->blind && !is_observed(s, tid) && attach(s, tid);
-	struct hostproc_stat st;
-	uint64_t run_ns, now;
-	struct task *t;
+	struct found f;
 
-	if (hostproc_stat(tid, &st) < 0)
+	if (find_out(tid, &f) < 0)
 		return;
-	if (hostproc_run_ns(tid, &run_ns) < 0)
-		run_ns = st.run_ns;
-	now = host_now();
 	pthread_mutex_lock(&s->lock);
-	t = task_find(&s->tasks, tid);
-	if (!t) {
-		t = task_add(&s->tasks, pid, tid, now);
-		/* Lost was its FORK, not the host's reports of it. */
-		if (t)
-			t->observed = w->lost && atomic_load(&s->sw);
-	}
-	if (t) {
-		w->fresh += t->seen == 0 || attached;
-		t->observed |= attached;
-		take_stat(s, t, &st, run_ns, now);
-		t->seen = s->walk;
-	}
+	take_found(w, pid, tid, attached, &f);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -544,7 +575,7 @@ void observe_refresh(struct sched *s)
 			if (ret < 0 || (t->state == TASK_ZOMBIE && st.state != 'Z'))
 				task_remove(&s->tasks, t, host_now());
 			else
-				take_stat(s, t, &st, 0, host_now());
+				take_stat(s, t, &st, host_now());
 		}
 		pthread_mutex_unlock(&s->lock);
 	}

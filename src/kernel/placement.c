@@ -223,13 +223,15 @@ static void on_run(struct placement *p, struct task *t, uint64_t ns)
 		return;
 	t->place.asleep = false;
 	t->place.woken_run_ns = t->time_ns[TASK_RUNNING];
-	by = waker_of(p, t, ns);
 	if (g) {
+		/* On one CPU the waker may be preempted before it sleeps. */
 		g->wakes++;
-		g->partners += by && by->place.group == g;
-	} else if (by) {
-		note_partner(p, t, by, ns);
+		g->partners += p->left && p->left != t && p->left->place.group == g;
+		return;
 	}
+	by = waker_of(p, t, ns);
+	if (by)
+		note_partner(p, t, by, ns);
 }
 
 /* What it has run since it was woken. */
@@ -275,7 +277,9 @@ void placement_record(struct placement *p, struct task *t, const struct sleepwak
 		on_run(p, t, r->ns);
 	else if (r->kind == SLEEPWAKE_SLEEP)
 		on_sleep(p, t, r->ns);
-	else if (r->kind == SLEEPWAKE_EXEC && t->place.group)
+	if (r->kind == SLEEPWAKE_SLEEP || r->kind == SLEEPWAKE_PREEMPT)
+		p->left = t;
+	if (r->kind == SLEEPWAKE_EXEC && t->place.group)
 		t->place.group->over = "a member runs another program";
 }
 
@@ -480,6 +484,8 @@ void placement_gone(struct placement *p, struct task *t)
 		group_drop(t->place.group, t);
 	if (p->slept == t)
 		p->slept = NULL;
+	if (p->left == t)
+		p->left = NULL;
 }
 
 int placement_release(struct placement *p, struct task *t, uint64_t now)

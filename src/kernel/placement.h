@@ -61,6 +61,7 @@ struct placement {
 	struct task_group *group;
 	unsigned ngroups;
 	struct task *slept;		/* the last that did */
+	struct task *left;		/* the last to leave a CPU, by itself or not */
 	pid_t waiting[PLACEMENT_WAITING];	/* auto: may be one of a pair */
 	unsigned nwaiting;
 	pid_t loose[PLACEMENT_WAITING];	/* new: inherited a place, or has none yet */

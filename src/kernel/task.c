@@ -257,6 +257,14 @@ static void run_on(struct task_table *tt, struct task *t, unsigned cpu, uint64_t
 	tt->on_cpu[cpu] = t;
 }
 
+void task_found_running(struct task_table *tt, struct task *t, int cpu, uint64_t ns)
+{
+	if (cpu >= 0 && cpu < HOST_MAX_CPUS && !tt->on_cpu[cpu])
+		run_on(tt, t, cpu, ns);
+	else
+		task_set_state(tt, t, TASK_RUNNABLE, ns);
+}
+
 static struct task *take_exec(struct task_table *tt, const struct sleepwake_record *r)
 {
 	struct task *t = task_find(tt, r->pid), *by = surviving_thread(tt, r);

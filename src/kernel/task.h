@@ -124,6 +124,9 @@ void task_set_state(struct task_table *tt, struct task *t, enum task_state to, u
  */
 struct task *task_record(struct task_table *tt, const struct sleepwake_record *r);
 
+/* /proc says that it runs or could run, on this CPU: it has a record when that ends. */
+void task_found_running(struct task_table *tt, struct task *t, int cpu, uint64_t ns);
+
 /* Count time up to now: load, idle time. */
 void task_table_advance(struct task_table *tt, uint64_t now_ns);
 
