@@ -72,7 +72,8 @@ _weir_run()
 		_weir_words 'guest.init= guest.hostname= guest.vcpus= guest.memory= guest.writable=
 			guest.kernel_release= guest.cwd= namespaces.user= namespaces.pid= namespaces.mnt=
 			namespaces.uts= namespaces.ipc= namespaces.net= namespaces.time= namespaces.cgroup=
-			ids.uid= ids.gid= caps.keep= caps.drop= caps.no_new_privs= console.con0=' "$cur"
+			ids.uid= ids.gid= caps.keep= caps.drop= caps.no_new_privs= sched.source= sched.placement=
+			console.con0=' "$cur"
 		return ;;
 	esac
 	case $cur in

@@ -116,6 +116,16 @@ static void group_unlink(struct placement *p, struct task_group *g)
 	free(g);
 }
 
+/* It was tried, and is not soon to be again. */
+static void postpone(struct task *t, bool failed, uint64_t now)
+{
+	t->place.score = 0;
+	t->place.partner = 0;
+	t->place.splits = failed ? t->place.splits + 1 : 0;
+	t->place.not_before_ns =
+		now + ((uint64_t)AGAIN_NS << MIN(t->place.splits, (unsigned)AGAIN_DOUBLES));
+}
+
 /* Each member is where the guest wants it again. */
 static void group_end(struct placement *p, struct task_group *g, const char *reason, uint64_t now)
 {
@@ -127,11 +137,7 @@ static void group_end(struct placement *p, struct task_group *g, const char *rea
 
 		g->member = t->place.next;
 		t->place.group = NULL;
-		t->place.score = 0;
-		t->place.partner = 0;
-		t->place.splits = now - g->since_ns > FORGIVE_NS ? 0 : t->place.splits + 1;
-		t->place.not_before_ns = now + ((uint64_t)AGAIN_NS
-						<< MIN(t->place.splits, (unsigned)AGAIN_DOUBLES));
+		postpone(t, now - g->since_ns <= FORGIVE_NS, now);
 		placement_free(p, t);
 		if (n < 2)
 			tid[n++] = t->tid;
@@ -419,6 +425,8 @@ static void pair_up(struct placement *p, struct task *a, struct task *b, uint64_
 		return;
 	if (!group_add(p, g, a) || !group_add(p, g, b)) {
 		group_end(p, g, "the host refuses", now);
+		postpone(a, true, now);
+		postpone(b, true, now);
 		return;
 	}
 	placement_note(p, now, "together", "they wake each other across CPUs", a->tid, b->tid,

@@ -219,8 +219,9 @@ static struct task *surviving_thread(struct task_table *tt, const struct sleepwa
 	return on && on->pid == r->pid && !task_is_first(on) ? on : NULL;
 }
 
-static void take_over(struct task_table *tt, struct task *first, struct task *by)
+static void take_over(struct task_table *tt, struct task *first, struct task *by, uint64_t ns)
 {
+	task_set_state(tt, by, TASK_RUNNABLE, ns);
 	for (int s = 0; s < TASK_NUM_STATES; s++)
 		first->time_ns[s] = by->time_ns[s];
 	first->sleeps = by->sleeps;
@@ -275,7 +276,7 @@ static struct task *take_exec(struct task_table *tt, const struct sleepwake_reco
 	if (!t)
 		return NULL;
 	if (by)
-		take_over(tt, t, by);
+		take_over(tt, t, by, r->ns);
 	remove_threads(tt, t, r->ns);
 	/* Its own EXIT was that of the thread whose id it has now. */
 	if (t->state == TASK_ZOMBIE || by) {

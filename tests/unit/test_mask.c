@@ -114,7 +114,7 @@ static void test_no_listener(void **state)
 {
 	struct made m;
 
-	make(&m, loaded("[syscalls]\n@known = pass\n"));
+	make(&m, loaded("[sched]\nplacement = off\n[syscalls]\n@known = pass\n"));
 	assert_false(m.mask.listens);
 	unmake(&m);
 }
@@ -373,7 +373,8 @@ static void test_host(void **state)
 {
 	struct made m;
 
-	make(&m, loaded("[syscalls]\n@known = pass\nacct = deny EXDEV\n@io-uring = deny\n"
+	make(&m, loaded("[sched]\nplacement = off\n[syscalls]\n@known = pass\n"
+			"acct = deny EXDEV\n@io-uring = deny\n"
 			"ioctl = deny ENOTTY if cmd == TIOCSTI\n"));
 	assert_int_equal(in_child(under_mask, &m), 0);
 	unmake(&m);

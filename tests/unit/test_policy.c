@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 
 #include "kernel/util.h"
+#include "passthrough/lanes.h"
 #include "passthrough/policy_impl.h"
 #include "policy_text.h"
 
@@ -147,6 +148,17 @@ static void test_inherit(void **state)
 	policy_free(p);
 }
 
+static const struct policy_rule *last_rule(const struct policy *p, const char *call)
+{
+	const struct policy_rule *ret = NULL;
+
+	for (size_t i = 0; i < p->nrules; i++)
+		if (p->rule[i].nr == syscall_number(call))
+			ret = &p->rule[i];
+	assert_non_null(ret);
+	return ret;
+}
+
 static void test_set(void **state)
 {
 	char *const set[] = { "guest.hostname=h", "guest.env.A=b=c", "syscalls.acct = pass",
@@ -159,8 +171,8 @@ static void test_set(void **state)
 	assert_string_equal(p->env[0], "A=b=c");
 	assert_int_equal(p->vcpus, 4);
 	assert_string_equal(p->vcpus_pos.file, "--set");
-	assert_int_equal(p->rule[p->nrules - 1].lane, LANE_PASS);
-	assert_string_equal(p->rule[p->nrules - 1].pos.file, "--set");
+	assert_int_equal(last_rule(p, "acct")->lane, LANE_PASS);
+	assert_string_equal(last_rule(p, "acct")->pos.file, "--set");
 	policy_free(p);
 }
 
@@ -189,12 +201,34 @@ static void test_tests(void **state)
 static void test_uname(void **state)
 {
 	struct policy *p = loaded("[policy]\ninherit = base\n[guest]\nkernel_release = 5\n");
-	const struct policy_rule *r = &p->rule[p->nrules - 1];
+	const struct policy_rule *r = last_rule(p, "uname");
 
-	assert_int_equal(r->nr, 63);
 	assert_int_equal(r->lane, LANE_FIX);
 	assert_int_equal(r->pos.line, 4);
 	policy_free(p);
+}
+
+static enum lane lane_of_affinity(const char *text)
+{
+	struct policy *p = loaded(text);
+	enum lane lane = last_rule(p, "sched_setaffinity")->lane;
+
+	policy_free(p);
+	return lane;
+}
+
+/* The guest's CPUs have numbers that the host does not know. */
+static void test_affinity(void **state)
+{
+	assert_int_equal(lane_of_affinity("[policy]\ninherit = base\n"), LANE_FIX);
+	assert_int_equal(lane_of_affinity("[policy]\ninherit = base\n[sched]\nplacement = off\n"),
+			 LANE_PASS);
+	assert_int_equal(lane_of_affinity("[policy]\ninherit = base\n[guest]\nvcpus = 1\n"
+					  "[sched]\nplacement = off\n"), LANE_FIX);
+	assert_int_equal(lane_of_affinity("[syscalls]\nsched_setaffinity = watch\n"), LANE_FIX);
+	assert_int_equal(lane_of_affinity("[syscalls]\nsched_setaffinity = trap\n"
+					  "sched_setaffinity = pass if pid == 0\n"), LANE_FIX);
+	assert_int_equal(lane_of_affinity("[syscalls]\nsched_setaffinity = kill\n"), LANE_KILL);
 }
 
 static void test_constants(void **state)
@@ -255,7 +289,7 @@ int main(void)
 		cmocka_unit_test(test_ids), cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_time), cmocka_unit_test(test_inherit),
 		cmocka_unit_test(test_set), cmocka_unit_test(test_tests),
-		cmocka_unit_test(test_uname), cmocka_unit_test(test_constants),
+		cmocka_unit_test(test_uname), cmocka_unit_test(test_affinity), cmocka_unit_test(test_constants),
 		cmocka_unit_test(test_damaged),
 	};
 
