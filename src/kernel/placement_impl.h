@@ -7,6 +7,8 @@
 
 #include "kernel/placement.h"
 
+#define PLACEMENT_AGAIN_NS 200000000	/* until a task has another place, at least */
+
 /* Write a decision down. The strings are constant. */
 void placement_note(struct placement *p, uint64_t ns, const char *what, const char *reason,
 		    pid_t a, pid_t b, unsigned vcpu);
@@ -19,6 +21,13 @@ bool placement_allowed(const struct task *t, unsigned vcpu);
 
 /* Tell the host to hold a task on one CPU of the guest. */
 int placement_hold(struct placement *p, const struct task *t, unsigned vcpu);
+
+/* placement_pairs.c: the mode that looks at who wakes whom. */
+void placement_pairs_record(struct placement *p, struct task *t, const struct sleepwake_record *r);
+void placement_pairs(struct placement *p, uint64_t now);
+void placement_group_end(struct placement *p, struct task_group *g, const char *reason,
+			 uint64_t now);
+void placement_group_drop(struct task_group *g, struct task *t);
 
 /* placement_static.c: the modes that look at load only. */
 void placement_spread(struct placement *p, uint64_t now);

@@ -3,7 +3,8 @@
  * sched_impl.h - what the files of the scheduler share
  *
  *   sched.c      boot's step, the view, affinity
- *   observe.c    the host's records and /proc into the task table
+ *   observe.c    the host's records into the task table; when to look at /proc
+ *   walk.c       the host's /proc into the task table
  *   sched_json.c the same for weir stats
  *   placement.c  who is put where; vcpu.c, task.c, loadavg.c, hostproc.c
  */
@@ -81,8 +82,20 @@ void observe_now(struct sched *s);	/* the table up to this moment */
 void observe_walk(struct sched *s);	/* all of /proc below init, whatever the source */
 uint64_t observe_wakeups(struct sched *s);
 
-/* Look at those in /proc that records say little about: sleepers and zombies.
- * For whoever shows all tasks. */
-void observe_refresh(struct sched *s);
+/* walk.c */
+
+/**
+ * walk_from_roots() - Look at every thread of the guest
+ * @blind: attach to those that nobody observes
+ * @lost:  records were, or there are none: who is not met is dead
+ */
+void walk_from_roots(struct sched *s, bool blind, bool lost);
+
+/* The same from one process on, blind. */
+void walk_from(struct sched *s, pid_t pid);
+
+/* Look at those that records say little about: sleepers and zombies. For
+ * whoever shows all tasks. */
+void walk_asleep(struct sched *s);
 
 #endif

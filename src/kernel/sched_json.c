@@ -170,7 +170,7 @@ json_t *sched_tasks_json(struct kernel *k)
 	unsigned n;
 
 	observe_now(s);
-	observe_refresh(s);
+	walk_asleep(s);
 	all = copy_tasks(s, &n);
 	now = host_now();
 	for (unsigned i = 0; i < n; i++)

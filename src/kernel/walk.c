@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * walk.c - what the host's /proc says of the guest's tasks, into the table
+ *
+ * From init, and the other processes that the kernel put into the guest,
+ * downwards.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/hostproc.h"
+#include "kernel/sched_impl.h"
+#include "kernel/util.h"
+#include "passthrough/hostcall.h"
+
+#define MAX_PASSES 8		/* of a walk that meets new threads every time */
+
+/* What /proc says of one thread. */
+struct found {
+	struct hostproc_stat st;
+	uint64_t run_ns;
+};
+
+struct walker {
+	struct sched *s;
+	bool blind;		/* attach to who is not observed */
+	bool lost;		/* records were: who is not known is observed all the same */
+	unsigned fresh;		/* threads met for the first time in this pass */
+};
+
+static enum task_state state_of(char letter)
+{
+	switch (letter) {
+	case 'R':
+		return TASK_RUNNABLE;
+	case 'D':
+		return TASK_BLOCKED;
+	case 'T':
+	case 't':
+		return TASK_STOPPED;
+	case 'Z':
+	case 'X':
+		return TASK_ZOMBIE;
+	default:
+		return TASK_SLEEPING;
+	}
+}
+
+/* What records did not tell: all up to the walk that met it first, and where
+ * nobody observes it, all. Lock held. */
+static void account_unobserved(struct sched *s, struct task *t, const struct found *f)
+{
+	uint64_t before = t->time_ns[TASK_RUNNING];
+
+	t->cpu = f->st.cpu;
+	t->vcpu = vcpu_name(&s->vcpus, t->vcpu, f->st.cpu);
+	if (f->run_ns <= before)
+		return;
+	t->time_ns[TASK_RUNNING] = f->run_ns;
+	s->tasks.busy_ns[t->vcpu] += f->run_ns - before;
+}
+
+/* Lock held. */
+static void take_stat(struct sched *s, struct task *t, const struct hostproc_stat *st, uint64_t now)
+{
+	enum task_state state = state_of(st->state);
+
+	memcpy(t->comm, st->comm, sizeof(t->comm));
+	t->ppid = st->ppid;
+	/* Of a thread that is observed, records know better whether it runs. */
+	if (!t->observed || (t->state != TASK_RUNNING && state != TASK_RUNNABLE))
+		task_set_state(&s->tasks, t, state, now);
+}
+
+/* Lock held. */
+static void take_first_look(struct sched *s, struct task *t, const struct found *f, uint64_t now)
+{
+	account_unobserved(s, t, f);
+	take_stat(s, t, &f->st, now);
+	/* No record comes of a run that began before. */
+	if (t->observed && t->state == TASK_RUNNABLE)
+		task_found_running(&s->tasks, t, f->st.cpu, now);
+}
+
+static bool attach(struct sched *s, pid_t tid)
+{
+	struct sleepwake *sw = atomic_load(&s->sw);
+
+	return sw && sleepwake_attach(sw, tid) == 0;
+}
+
+/* A FORK that came behind our attaching to its parent is in the records. */
+static bool is_observed(struct sched *s, pid_t tid)
+{
+	struct sleepwake *sw = atomic_load(&s->sw);
+	struct task *t;
+	bool ret;
+
+	if (sw)
+		sleepwake_drain(sw);
+	pthread_mutex_lock(&s->lock);
+	t = task_find(&s->tasks, tid);
+	ret = t && t->observed && t->state != TASK_ZOMBIE;
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+static int find_out(pid_t tid, struct found *ret)
+{
+	int err = hostproc_stat(tid, &ret->st);
+
+	if (err == 0 && hostproc_run_ns(tid, &ret->run_ns) < 0)
+		ret->run_ns = ret->st.run_ns;
+	return err;
+}
+
+/* Lock held. */
+static void take_found(struct walker *w, pid_t pid, pid_t tid, bool attached,
+		       const struct found *f)
+{
+	struct sched *s = w->s;
+	struct task *t = task_find(&s->tasks, tid);
+	uint64_t now = host_now();
+	bool known = t != NULL;
+
+	if (!known)
+		t = task_add(&s->tasks, pid, tid, now);
+	if (!t)
+		return;
+	if (!known) {
+		s->tasks.forks++;
+		/* Lost was its FORK, not the host's reports of it. */
+		t->observed = w->lost && atomic_load(&s->sw);
+	}
+	w->fresh += !known || attached;
+	t->observed |= attached;
+	if (!known || attached || !t->observed)
+		take_first_look(s, t, f, now);
+	else
+		take_stat(s, t, &f->st, now);
+	t->seen = s->walk;
+}
+
+static void visit(void *ctx, pid_t pid, pid_t tid)
+{
+	struct walker *w = ctx;
+	struct sched *s = w->s;
+	bool attached = w->blind && !is_observed(s, tid) && attach(s, tid);
+	struct found f;
+
+	if (find_out(tid, &f) < 0)
+		return;
+	pthread_mutex_lock(&s->lock);
+	take_found(w, pid, tid, attached, &f);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Who was not met is dead, unless it is younger than the walk. Lock held. */
+static void sweep(struct sched *s, uint64_t begin)
+{
+	for (unsigned i = 0; i < TASK_BUCKETS; i++) {
+		struct task *t = s->tasks.bucket[i], *next;
+
+		for (; t; t = next) {
+			next = t->next;
+			if (t->seen != s->walk && t->start_ns < begin)
+				task_remove(&s->tasks, t, begin);
+		}
+	}
+}
+
+/* walk_lock held. */
+static void walk(struct sched *s, bool blind, bool lost, const pid_t *root, unsigned n)
+{
+	struct walker w = { .s = s, .blind = blind, .lost = lost && !blind };
+	uint64_t begin = host_now();
+
+	if (atomic_load(&s->sw))
+		sleepwake_drain(atomic_load(&s->sw));
+	pthread_mutex_lock(&s->lock);
+	s->walk++;
+	pthread_mutex_unlock(&s->lock);
+	for (int pass = 0; pass < MAX_PASSES; pass++) {
+		w.fresh = 0;
+		if (hostproc_walk(root, n, visit, &w) < 0 || !w.fresh)
+			break;
+	}
+	pthread_mutex_lock(&s->lock);
+	if (lost)
+		sweep(s, begin);
+	task_table_advance(&s->tasks, host_now());
+	s->walked_ns = host_now();
+	pthread_mutex_unlock(&s->lock);
+}
+
+void walk_from_roots(struct sched *s, bool blind, bool lost)
+{
+	pid_t root[SCHED_MAX_ROOTS];
+	unsigned n = 0;
+
+	pthread_mutex_lock(&s->walk_lock);
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->nroots; i++)
+		if (host_result(kill(s->root[i], 0)) != -ESRCH)
+			s->root[n++] = s->root[i];
+	s->nroots = n;
+	memcpy(root, s->root, n * sizeof(*root));
+	pthread_mutex_unlock(&s->lock);
+	walk(s, blind, lost, root, n);
+	pthread_mutex_unlock(&s->walk_lock);
+}
+
+void walk_from(struct sched *s, pid_t pid)
+{
+	pthread_mutex_lock(&s->walk_lock);
+	walk(s, true, false, &pid, 1);
+	pthread_mutex_unlock(&s->walk_lock);
+}
+
+/* ---- those that sleep ------------------------------------------------------ */
+
+/* A thread that has slept so long that /proc is right about it. */
+static bool may_be_stale(const struct task *t)
+{
+	return t->state != TASK_RUNNING && t->state != TASK_RUNNABLE;
+}
+
+static unsigned stale_tasks(struct sched *s, pid_t **ret)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&s->lock);
+	*ret = malloc((s->tasks.n + 1) * sizeof(**ret));
+	TASK_FOR_EACH(&s->tasks, t)
+		if (*ret && may_be_stale(t))
+			(*ret)[n++] = t->tid;
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+void walk_asleep(struct sched *s)
+{
+	cleanup_free pid_t *tid = NULL;
+	unsigned n;
+
+	if (!atomic_load(&s->sw))
+		return;
+	n = stale_tasks(s, &tid);
+	for (unsigned i = 0; i < n; i++) {
+		struct hostproc_stat st;
+		int ret = hostproc_stat(tid[i], &st);
+		struct task *t;
+
+		pthread_mutex_lock(&s->lock);
+		t = task_find(&s->tasks, tid[i]);
+		if (t && may_be_stale(t)) {
+			if (ret < 0 || (t->state == TASK_ZOMBIE && st.state != 'Z'))
+				task_remove(&s->tasks, t, host_now());
+			else
+				take_stat(s, t, &st, host_now());
+		}
+		pthread_mutex_unlock(&s->lock);
+	}
+}
