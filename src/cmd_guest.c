@@ -18,6 +18,7 @@
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 #include "state.h"
+#include "stats_text.h"
 
 /* The text of an answer that came as a descriptor; NULL after saying why. */
 static char *ask_text(const char *cmd, const char *name, json_t *msg)
@@ -97,18 +98,6 @@ static json_t *guest_stats(const char *name)
 	return fd >= 0 ? json_loadfd(fd, 0, NULL) : NULL;
 }
 
-static void format_uptime(json_int_t ns, char *buf, size_t size)
-{
-	json_int_t s = ns / (json_int_t)NSEC_PER_SEC;
-
-	if (s < 60)
-		snprintf(buf, size, "%llds", s);
-	else if (s < 3600)
-		snprintf(buf, size, "%lldm%02llds", s / 60, s % 60);
-	else
-		snprintf(buf, size, "%lldh%02lldm", s / 3600, s / 60 % 60);
-}
-
 int cmd_list(int argc, char **argv)
 {
 	bool json = argc == 2 && streq(argv[1], "--json");
@@ -133,7 +122,7 @@ int cmd_list(int argc, char **argv)
 		if (!json_object_get(g, "state"))
 			json_object_set_new(g, "state", json_string("booting"));
 		json_array_append(all, g);
-		format_uptime(json_integer_value(json_object_get(g, "uptime_ns")), uptime,
+		stats_uptime(json_integer_value(json_object_get(g, "uptime_ns")), uptime,
 			      sizeof(uptime));
 		if (!json)
 			printf("%-20s %-9s %-10s %-12s %lld\n", *n,
@@ -169,42 +158,6 @@ int cmd_log(int argc, char **argv)
 	return 0;
 }
 
-static json_int_t number(json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static const char *string(json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key)) ?: "-";
-}
-
-static void print_stats(json_t *stats)
-{
-	json_t *g = json_object_get(stats, "guest"), *b = json_object_get(stats, "boot");
-	json_t *mem = json_object_get(stats, "memory"), *entry;
-	char uptime[32];
-	size_t i;
-
-	format_uptime(number(g, "uptime_ns"), uptime, sizeof(uptime));
-	printf("guest   %s, %s, up %s, policy %s, %lld vcpus\n", string(g, "name"),
-	       string(g, "state"), uptime, string(g, "policy"), number(g, "vcpus"));
-	printf("boot    %lld us:", number(b, "total_ns") / 1000);
-	json_array_foreach(json_object_get(b, "steps"), i, entry)
-		printf(" %s %lld", string(entry, "name"), number(entry, "ns") / 1000);
-	printf("\n");
-	if (number(mem, "limit_bytes"))
-		printf("memory  %lld of %lld bytes\n", number(mem, "used_bytes"),
-		       number(mem, "limit_bytes"));
-	printf("\n%-18s %-6s %9s %7s %9s %9s %9s  %s\n", "TRAPPED CALL", "LANE", "COUNT", "ERRORS",
-	       "p50 us", "p99 us", "max us", "RULE");
-	json_array_foreach(json_object_get(stats, "traps"), i, entry)
-		printf("%-18s %-6s %9lld %7lld %9.1f %9.1f %9.1f  %s\n", string(entry, "syscall"),
-		       string(entry, "lane"), number(entry, "count"), number(entry, "errors"),
-		       number(entry, "p50_ns") / 1e3, number(entry, "p99_ns") / 1e3,
-		       number(entry, "max_ns") / 1e3, string(entry, "rule"));
-}
-
 int cmd_stats(int argc, char **argv)
 {
 	cleanup_json json_t *stats = NULL;
@@ -221,7 +174,7 @@ int cmd_stats(int argc, char **argv)
 		return 0;
 	}
 	stats = json_loads(text, 0, NULL);
-	print_stats(stats);
+	stats_print(stats);
 	return 0;
 }
 

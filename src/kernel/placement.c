@@ -86,6 +86,14 @@ bool placement_holds(const struct placement *p, const struct task *t)
 
 /* ---- the way in ------------------------------------------------------------------ */
 
+static void note_loose(struct placement *p, const struct task *t)
+{
+	if (p->nloose < PLACEMENT_WAITING)
+		p->loose[p->nloose++] = t->tid;
+	else
+		p->loose_overflow = true;
+}
+
 /* A child begins where its parent was held. */
 static void on_fork(struct placement *p, struct task *t, const struct sleepwake_record *r)
 {
@@ -94,10 +102,13 @@ static void on_fork(struct placement *p, struct task *t, const struct sleepwake_
 	if (p->mode == PLACEMENT_AUTO && !(maker && maker->place.group))
 		return;
 	t->place.held = maker && placement_holds(p, maker);
-	if (p->nloose < PLACEMENT_WAITING)
-		p->loose[p->nloose++] = t->tid;
-	else
-		p->loose_overflow = true;
+	note_loose(p, t);
+}
+
+void placement_found(struct placement *p, struct task *t)
+{
+	if (p->mode == PLACEMENT_SPREAD || p->mode == PLACEMENT_PACK)
+		note_loose(p, t);
 }
 
 void placement_record(struct placement *p, struct task *t, const struct sleepwake_record *r)

@@ -86,6 +86,9 @@ void placement_destroy(struct placement *p);
 /* A record that task_record() has taken in. */
 void placement_record(struct placement *p, struct task *t, const struct sleepwake_record *r);
 
+/* A task that was met in /proc, and had no FORK. */
+void placement_found(struct placement *p, struct task *t);
+
 /* Between drains: decide, and tell the host. */
 void placement_decide(struct placement *p, uint64_t now_ns);
 

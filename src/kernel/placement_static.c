@@ -174,6 +174,8 @@ void placement_pack(struct placement *p, uint64_t now)
 
 	if (!p->open)
 		pack_all(p, 1, "open", "the first CPU", now);
+	else if (p->nloose || p->loose_overflow)
+		pack_new(p);
 	if (passed < PACK_NS)
 		return;
 	busy = busy_so_far(p, now);
@@ -184,6 +186,4 @@ void placement_pack(struct placement *p, uint64_t now)
 		pack_all(p, p->open + 1, "open", "those in use are busy", now);
 	else if (p->open > 1 && percent < (p->open - 1) * PACK_ROOM)
 		pack_all(p, p->open - 1, "close", "one fewer is enough", now);
-	else if (p->nloose || p->loose_overflow)
-		pack_new(p);
 }

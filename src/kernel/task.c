@@ -175,15 +175,6 @@ void task_remove(struct task_table *tt, struct task *t, uint64_t ns)
 	task_free(t);
 }
 
-static cpu_set_t *copy_wish(const cpu_set_t *wish)
-{
-	cpu_set_t *copy = wish ? malloc(sizeof(*copy)) : NULL;
-
-	if (copy)
-		*copy = *wish;
-	return copy;
-}
-
 static struct task *take_fork(struct task_table *tt, const struct sleepwake_record *r)
 {
 	struct task *t = task_find(tt, r->tid), *maker = task_find(tt, r->ptid);
@@ -205,7 +196,7 @@ static struct task *take_fork(struct task_table *tt, const struct sleepwake_reco
 	memcpy(t->comm, maker->comm, sizeof(t->comm));
 	t->uid = maker->uid;
 	t->vcpu = maker->vcpu;
-	t->wish = copy_wish(maker->wish);
+	t->wish = cpus_copy(maker->wish);
 	return t;
 }
 

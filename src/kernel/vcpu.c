@@ -178,3 +178,12 @@ void vcpus_from_host(const struct vcpus *v, const struct host_cpus *set, cpu_set
 		if (host_cpus_has(set, vcpu_host(v, i)))
 			CPU_SET_S(i, size, ret);
 }
+
+cpu_set_t *cpus_copy(const cpu_set_t *set)
+{
+	cpu_set_t *copy = set ? malloc(sizeof(*copy)) : NULL;
+
+	if (copy)
+		*copy = *set;
+	return copy;
+}

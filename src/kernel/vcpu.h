@@ -72,6 +72,9 @@ static inline int vcpu_host(const struct vcpus *v, unsigned vcpu)
  * @before: that, if it is on this host CPU, else the first that is. */
 unsigned vcpu_name(const struct vcpus *v, unsigned before, int host_cpu);
 
+/* A copy for free(); NULL for NULL. */
+cpu_set_t *cpus_copy(const cpu_set_t *set);
+
 /* A set of the guest's CPUs as host CPUs. Return: false if none of it is the
  * guest's; then @ret is empty. */
 bool vcpus_to_host(const struct vcpus *v, const cpu_set_t *set, size_t size,

@@ -21,7 +21,9 @@
 /* What /proc says of one thread. */
 struct found {
 	struct hostproc_stat st;
+	struct hostproc_status status;	/* of one that was not known */
 	uint64_t run_ns;
+	struct host_cpus cpus;
 };
 
 struct walker {
@@ -93,28 +95,63 @@ static bool attach(struct sched *s, pid_t tid)
 }
 
 /* A FORK that came behind our attaching to its parent is in the records. */
-static bool is_observed(struct sched *s, pid_t tid)
+static bool is_observed(struct sched *s, pid_t tid, bool blind, bool *known)
 {
 	struct sleepwake *sw = atomic_load(&s->sw);
 	struct task *t;
 	bool ret;
 
-	if (sw)
+	if (sw && blind)
 		sleepwake_drain(sw);
 	pthread_mutex_lock(&s->lock);
 	t = task_find(&s->tasks, tid);
+	*known = t != NULL;
 	ret = t && t->observed && t->state != TASK_ZOMBIE;
 	pthread_mutex_unlock(&s->lock);
 	return ret;
 }
 
-static int find_out(pid_t tid, struct found *ret)
+static int find_out(pid_t tid, bool known, struct found *ret)
 {
 	int err = hostproc_stat(tid, &ret->st);
 
 	if (err == 0 && hostproc_run_ns(tid, &ret->run_ns) < 0)
 		ret->run_ns = ret->st.run_ns;
+	if (err == 0 && !known)
+		err = hostproc_status(tid, &ret->status);
+	if (err == 0 && !known)
+		err = host_cpus_of(tid, &ret->cpus);
 	return err;
+}
+
+/* What it has inherited: from a parent that we hold, the parent's own choice. */
+static cpu_set_t *inherited_wish(struct sched *s, const struct found *f)
+{
+	struct task *parent = task_find(&s->tasks, f->st.ppid);
+	cpu_set_t *wish;
+
+	if (parent && (placement_holds(&s->placement, parent) || s->vcpus.n > s->vcpus.nhost))
+		return cpus_copy(parent->wish);
+	if (memcmp(&f->cpus, &s->vcpus.all, sizeof(f->cpus)) == 0)
+		return NULL;
+	wish = malloc(sizeof(*wish));
+	if (wish)
+		vcpus_from_host(&s->vcpus, &f->cpus, wish, sizeof(*wish));
+	return wish;
+}
+
+/* What happened before it was met. Lock held. */
+static void take_past(struct sched *s, struct task *t, const struct found *f)
+{
+	s->tasks.forks++;
+	t->sleeps = f->status.voluntary;
+	t->preempts = f->status.involuntary;
+	t->guest_tid = f->status.guest_tid;
+	t->guest_pid = f->status.guest_pid;
+	t->uid = f->status.uid;
+	free(t->wish);
+	t->wish = inherited_wish(s, f);
+	placement_found(&s->placement, t);
 }
 
 /* Lock held. */
@@ -126,12 +163,14 @@ static void take_found(struct walker *w, pid_t pid, pid_t tid, bool attached,
 	uint64_t now = host_now();
 	bool known = t != NULL;
 
+	if (!known && f->status.pid == 0)
+		return;		/* it went and came between two looks */
 	if (!known)
 		t = task_add(&s->tasks, pid, tid, now);
 	if (!t)
 		return;
 	if (!known) {
-		s->tasks.forks++;
+		take_past(s, t, f);
 		/* Lost was its FORK, not the host's reports of it. */
 		t->observed = w->lost && atomic_load(&s->sw);
 	}
@@ -148,10 +187,11 @@ static void visit(void *ctx, pid_t pid, pid_t tid)
 {
 	struct walker *w = ctx;
 	struct sched *s = w->s;
-	bool attached = w->blind && !is_observed(s, tid) && attach(s, tid);
-	struct found f;
+	bool known, observed = is_observed(s, tid, w->blind, &known);
+	bool attached = w->blind && !observed && attach(s, tid);
+	struct found f = {};
 
-	if (find_out(tid, &f) < 0)
+	if (find_out(tid, known, &f) < 0)
 		return;
 	pthread_mutex_lock(&s->lock);
 	take_found(w, pid, tid, attached, &f);

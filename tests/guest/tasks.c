@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tasks.c - tasks in a known state, for the tests of weir stats
+ *
+ *   tasks WHAT [N]
+ *
+ * Each prints "ready" when things are as its name says, and stays so until it
+ * is killed; "done" when there is nothing to stay for. Tasks that a test looks
+ * for have a name of their own (PR_SET_NAME).
+ */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "t.h"
+
+static int count = 1;
+static int hold[2];	/* never written to */
+
+static void name(const char *s)
+{
+	prctl(PR_SET_NAME, s);
+}
+
+static void ready(void)
+{
+	dprintf(1, "ready\n");
+}
+
+static pid_t child(const char *comm, void (*fn)(void))
+{
+	pid_t pid = need("fork", fork());
+
+	if (pid == 0) {
+		name(comm);
+		fn();
+		_exit(0);
+	}
+	return pid;
+}
+
+static void on_pipe(void)
+{
+	char c;
+
+	if (read(hold[0], &c, 1) != 1)
+		pause();
+}
+
+static void on_futex(void)
+{
+	static int word;
+
+	syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+static void in_nanosleep(void)
+{
+	nanosleep(&(struct timespec){ .tv_sec = 1000 }, NULL);
+}
+
+static void on_flock(void)
+{
+	flock(open("/tmp/tasks-lock", O_RDWR | O_CREAT, 0600), LOCK_EX);
+}
+
+static void spin(void)
+{
+	for (;;)
+		__asm__ volatile("");
+}
+
+static void stopped(void)
+{
+	raise(SIGSTOP);
+}
+
+/* One task in each of the ways to wait. */
+static void sleepers(void)
+{
+	int fd = open("/tmp/tasks-lock", O_RDWR | O_CREAT, 0600);
+
+	need("flock", flock(fd, LOCK_EX));
+	child("t-pipe", on_pipe);
+	child("t-futex", on_futex);
+	child("t-nanosleep", in_nanosleep);
+	child("t-flock", on_flock);
+	child("t-stopped", stopped);
+	ready();
+	pause();
+}
+
+static void spinners(void)
+{
+	for (int i = 0; i < count; i++)
+		child("t-spin", spin);
+	ready();
+	pause();
+}
+
+static void nothing(void)
+{
+}
+
+static void zombies(void)
+{
+	for (int i = 0; i < count; i++)
+		child("t-zombie", nothing);
+	ready();
+	pause();
+}
+
+/* A parent that ends: who takes the child? */
+static void short_parent(void)
+{
+	child("t-orphan", on_pipe);
+}
+
+static void orphan(void)
+{
+	waitpid(child("t-parent", short_parent), NULL, 0);
+	ready();
+	pause();
+}
+
+static void *sleeping_thread(void *arg)
+{
+	name("t-thread");
+	on_pipe();
+	return arg;
+}
+
+static void threads(void)
+{
+	pthread_t t;
+
+	for (int i = 0; i < count; i++)
+		need("pthread_create", pthread_create(&t, NULL, sleeping_thread, NULL) ? -1 : 0);
+	ready();
+	pause();
+}
+
+static void *exec_thread(void *arg)
+{
+	char *const argv[] = { arg, (char *)"after-exec", NULL };
+
+	execv(arg, argv);
+	return NULL;
+}
+
+/* A thread that is not the first executes a program, which sleeps. */
+static void exec_by_thread(void)
+{
+	pthread_t t;
+
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t, NULL, sleeping_thread, NULL);
+	usleep(100000);
+	pthread_create(&t, NULL, exec_thread, (void *)"/proc/self/exe");
+	pause();
+}
+
+static void after_exec(void)
+{
+	name("t-execed");
+	ready();
+	for (;;)
+		usleep(20000);
+}
+
+/* Lives of far under a millisecond. */
+static void short_lives(void)
+{
+	for (int i = 0; i < count; i++)
+		waitpid(child("t-short", nothing), NULL, 0);
+	ready();
+	pause();
+}
+
+static void many(void)
+{
+	for (int i = 0; i < count; i++)
+		child("t-many", on_pipe);
+	ready();
+	pause();
+}
+
+/* Wakes and sleeps @count times, then waits. */
+static void naps(void)
+{
+	name("t-naps");
+	for (int i = 0; i < count; i++)
+		usleep(1000);
+	ready();
+	pause();
+}
+
+static void ping_pong_forever(void)
+{
+	int s[2];
+	char c = 0;
+	pid_t pid;
+
+	need("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	pid = need("fork", fork());
+	name(pid ? "t-ping" : "t-pong");
+	if (pid == 0)
+		while (read(s[1], &c, 1) == 1 && write(s[1], &c, 1) == 1)
+			;
+	if (pid == 0)
+		_exit(0);
+	for (int i = 0;; i++) {
+		if (write(s[0], &c, 1) != 1 || read(s[0], &c, 1) != 1)
+			_exit(1);
+		if (i == 20000)
+			ready();
+	}
+}
+
+static void affinity(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(count, &set);
+	need("sched_setaffinity", sched_setaffinity(0, sizeof(set), &set));
+	child("t-child", spin);
+	child("t-child", in_nanosleep);
+	ready();
+	pause();
+}
+
+static const struct {
+	const char *what;
+	void (*fn)(void);
+} modes[] = {
+	{ "sleepers", sleepers },	{ "spinners", spinners },
+	{ "zombies", zombies },		{ "orphan", orphan },
+	{ "threads", threads },		{ "exec-by-thread", exec_by_thread },
+	{ "after-exec", after_exec },	{ "short-lives", short_lives },
+	{ "many", many },		{ "naps", naps },
+	{ "ping-pong", ping_pong_forever }, { "affinity", affinity },
+};
+
+int main(int argc, char **argv)
+{
+	if (argc > 2)
+		count = atoi(argv[2]);
+	need("pipe", pipe(hold));
+	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(modes); i++)
+		if (!strcmp(modes[i].what, argv[1]))
+			modes[i].fn();
+	return 2;
+}
