@@ -15,12 +15,14 @@
 #include "ns/feature.h"
 #include "passthrough/hostcall.h"
 
+#define FLAG_EXITING 4u		/* PF_EXITING, include/linux/sched.h */
 #define CHILDREN_BYTES (1024 * 1024)
 
 int hostproc_stat(pid_t tid, struct hostproc_stat *ret)
 {
 	char path[32], text[1024], *name, *rest;
 	unsigned long long utime, stime, start;
+	unsigned flags;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
@@ -35,11 +37,12 @@ int hostproc_stat(pid_t tid, struct hostproc_stat *ret)
 	*rest = '\0';
 	*ret = (struct hostproc_stat){};
 	snprintf(ret->comm, sizeof(ret->comm), "%s", name + 1);
-	if (sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d "
+	if (sscanf(rest + 1, " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d "
 		   "%*d %*d %llu %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
-		   &ret->state, &ret->ppid, &utime, &stime, &start, &ret->cpu) != 6)
+		   &ret->state, &ret->ppid, &flags, &utime, &stime, &start, &ret->cpu) != 7)
 		return -ESRCH;
 	ret->start = start;
+	ret->exiting = flags & FLAG_EXITING;
 	ret->run_ns = (utime + stime) * (NSEC_PER_SEC / sysconf(_SC_CLK_TCK));
 	return 0;
 }

@@ -16,6 +16,7 @@
 struct hostproc_stat {
 	char comm[16];
 	char state;		/* R S D T t Z X I */
+	bool exiting;		/* on its way to Z, in whatever state */
 	pid_t ppid;
 	int cpu;		/* where it runs or ran last */
 	uint64_t start;		/* clock ticks since the host's boot; with the tid an identity */

@@ -15,6 +15,7 @@
 
 #include "drivers/console.h"
 #include "kernel/log.h"
+#include "kernel/sched.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -117,6 +118,7 @@ void kernel_main(const struct guest_config *cfg)
 	/* Init has them now; stderr is for the log of weir run -v. */
 	host_null_stdio(0, cfg->detached || !cfg->verbose ? 2 : 1);
 	tell_monitor(k, &msg, k->console && !cfg->detached ? console_master(k->console) : -1);
+	sched_start(k);
 	ret = event_run(&k->ev, k);
 	if (ret < 0)
 		log_err("event loop: %s", strerror(-ret));

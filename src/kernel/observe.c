@@ -39,6 +39,8 @@
 #define TRAPS_WALK_NS LOADAVG_PERIOD_NS
 #define LOOK_NS 50000000	/* source = traps: what is newer need not be looked at again */
 #define LOST_WALK_NS 200000000	/* between two walks for lost records */
+#define CHECK_NS 500000000	/* a task that could run usually does within this */
+#define AGAIN_NS 100000000	/* after the first walk */
 #define ENDED_AT_ONCE 32	/* zombies asked after in one drain */
 #define SET_ID_NS 1000000000	/* a set-id exec's EXIT comes within this of its EXEC */
 
@@ -76,7 +78,7 @@ static bool lives_on(const struct task *t)
 	struct hostproc_stat st;
 
 	return t->exec_ns && t->since_ns - t->exec_ns < SET_ID_NS &&
-	       hostproc_stat(t->tid, &st) == 0 && st.state != 'Z' && st.state != 'X';
+	       hostproc_stat(t->tid, &st) == 0 && !st.exiting;
 }
 
 /* Return: false when it need not be looked after any more. */
@@ -121,6 +123,18 @@ static void look_after_ended(struct sched *s, uint64_t now)
 	s->nended += n;
 }
 
+/* A task that could run and has no record for long: was its end missed? */
+static bool some_are_stale(struct sched *s, uint64_t now)
+{
+	if (now - s->checked_ns < CHECK_NS || !s->tasks.count[TASK_RUNNABLE])
+		return false;
+	s->checked_ns = now;
+	TASK_FOR_EACH(&s->tasks, t)
+		if (t->state == TASK_RUNNABLE && now > t->since_ns && now - t->since_ns > CHECK_NS)
+			return true;
+	return false;
+}
+
 static void tell_idle(struct sched *s, bool idle, uint64_t since)
 {
 	for (unsigned i = 0; i < s->nhooks; i++)
@@ -141,6 +155,7 @@ static void on_drained(void *ctx, uint64_t now_ns, unsigned n)
 	idle = since != 0;
 	changed = idle != s->told_idle;
 	s->told_idle = idle;
+	s->walk_all |= some_are_stale(s, now_ns);
 	if (s->nrevived || s->walk_all)
 		observe_wake(s);
 	s->draining = false;
@@ -233,8 +248,10 @@ static void do_requests(struct sched *s)
 	bool blind = s->walk_blind, lost = s->walk_all || atomic_load(&s->traps);
 	pid_t revived = s->nrevived ? s->revived[--s->nrevived] : 0;
 
-	if (!revived)
+	if (!revived) {
+		s->walk_again = blind;
 		s->walk_blind = s->walk_all = false;
+	}
 	pthread_mutex_unlock(&s->lock);
 	if (revived)
 		revive(s, revived);
@@ -252,6 +269,7 @@ static bool walked_just_now(struct sched *s)
 static void *worker_main(void *arg)
 {
 	struct sched *s = arg;
+	bool again;
 
 	pthread_mutex_lock(&s->lock);
 	if (!s->ending)
@@ -269,8 +287,10 @@ static void *worker_main(void *arg)
 				do_requests(s);
 			continue;
 		}
-		worker_wait(s, atomic_load(&s->traps) ? TRAPS_WALK_NS : 0);
-		s->walk_all |= atomic_load(&s->traps);
+		again = s->walk_again;
+		s->walk_again = false;
+		worker_wait(s, atomic_load(&s->traps) ? TRAPS_WALK_NS : again ? AGAIN_NS : 0);
+		s->walk_all |= again || atomic_load(&s->traps);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;

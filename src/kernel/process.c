@@ -124,6 +124,7 @@ int process_start(struct kernel *k, const struct spawn_request *rq, struct clien
 		r = open_door(k, &s, p);
 	if (r < 0)
 		host_pidfd_kill(s.pidfd, SIGKILL);
+	sched_adopt(k, s.pid);
 	int go = spawn_go(&s, err);
 
 	if (r == 0)
@@ -136,7 +137,6 @@ int process_start(struct kernel *k, const struct spawn_request *rq, struct clien
 	}
 	p->next = k->process;
 	k->process = p;
-	sched_adopt(k, p->pid);
 	*ret = p;
 	return 0;
 }

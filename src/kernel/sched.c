@@ -95,6 +95,13 @@ void sched_exit(struct kernel *k)
 	unlinkat(k->cfg->state_dir, "cpus", 0);
 }
 
+void sched_start(struct kernel *k)
+{
+	pthread_mutex_lock(&k->sched->lock);
+	observe_start(k->sched);
+	pthread_mutex_unlock(&k->sched->lock);
+}
+
 void sched_adopt(struct kernel *k, pid_t host_pid)
 {
 	struct sched *s = k->sched;
@@ -102,11 +109,10 @@ void sched_adopt(struct kernel *k, pid_t host_pid)
 	pthread_mutex_lock(&s->lock);
 	if (s->nroots < SCHED_MAX_ROOTS)
 		s->root[s->nroots++] = host_pid;
-	s->walk_blind = true;
-	observe_start(s);
-	if (atomic_load(&s->sw) || atomic_load(&s->traps))
-		observe_wake(s);
+	s->walk_blind |= !atomic_load(&s->sw);
 	pthread_mutex_unlock(&s->lock);
+	if (atomic_load(&s->sw))
+		walk_from(s, host_pid);
 }
 
 void sched_enter(struct kernel *k)

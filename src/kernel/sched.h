@@ -44,11 +44,15 @@ struct sched_view {
 	uint64_t idle_ns;		/* time for which that was so */
 };
 
-/* Boot's step and its undoing. Observing starts a moment after init does. */
+/* Boot's step and its undoing. */
 int sched_init(struct kernel *k, struct ns_error *err);
 void sched_exit(struct kernel *k);
 
-/* A process was put into the guest by the kernel itself; any thread. */
+/* Init runs: begin to observe, a moment later and on a thread of its own. */
+void sched_start(struct kernel *k);
+
+/* A process is put into the guest by the kernel itself, and waits for its
+ * program to run: nothing that it does then shall be missed. */
 void sched_adopt(struct kernel *k, pid_t host_pid);
 
 /* In the process that is to be init or exec'ed, before its program runs. */

@@ -24,6 +24,7 @@
 
 #define SCHED_MAX_HOOKS 4
 #define SCHED_MAX_ROOTS 256	/* init, and of weir exec those that run at once */
+#define SCHED_STALE_NS 50000000	/* no record for so long: ask /proc whether it is true */
 #define SCHED_MAX_ENDED 256	/* zombies that are looked after; others when somebody asks */
 
 struct sched_ended {
@@ -63,6 +64,8 @@ struct sched {
 	bool worker_runs, worker_waits, ending;
 	bool walk_blind;		/* there may be threads that nobody observes */
 	bool walk_all;			/* records were lost */
+	bool walk_again;		/* some may have been missed while we attached */
+	uint64_t checked_ns;		/* when tasks were last looked at for a missed end */
 
 	/* set once by the worker */
 	struct sleepwake *_Atomic sw;	/* NULL: not yet, or source = traps */

@@ -76,6 +76,8 @@ json_t *sched_json(struct kernel *k)
 	ret = counters_json(&v);
 	json_object_set_new(ret, "placement",
 			    json_string(policy_sched_placement_str[k->cfg->policy->placement]));
+	/* Records come in; before that, /proc is looked at. */
+	json_object_set_new(ret, "observing", json_boolean(atomic_load(&k->sched->sw)));
 	json_object_set_new(ret, "observer_wakeups",
 			    json_integer(observe_wakeups(k->sched)));
 	json_object_set_new(ret, "vcpus", vcpus_json(&v));

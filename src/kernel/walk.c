@@ -26,7 +26,17 @@ struct found {
 	struct host_cpus cpus;
 };
 
+/* While a thread is attached to, CPU by CPU, what it forks is not reported on
+ * all CPUs: children from then are attached to as well. */
+struct window {
+	uint64_t begin, end;
+};
+
+#define WINDOWS 64
+
 struct walker {
+	struct window window[WINDOWS];
+	unsigned nwindows;
 	struct sched *s;
 	bool blind;		/* attach to who is not observed */
 	bool lost;		/* records were: who is not known is observed all the same */
@@ -65,6 +75,21 @@ static void account_unobserved(struct sched *s, struct task *t, const struct fou
 	s->tasks.busy_ns[t->vcpu] += f->run_ns - before;
 }
 
+static bool is_active(const struct task *t)
+{
+	return t->state == TASK_RUNNING || t->state == TASK_RUNNABLE;
+}
+
+static bool is_stale(const struct task *t, uint64_t now)
+{
+	return !is_active(t) || (now > t->since_ns && now - t->since_ns > SCHED_STALE_NS);
+}
+
+static bool state_may_change(const struct task *t, enum task_state to, uint64_t now)
+{
+	return is_stale(t, now) && to != TASK_RUNNABLE;
+}
+
 /* Lock held. */
 static void take_stat(struct sched *s, struct task *t, const struct hostproc_stat *st, uint64_t now)
 {
@@ -73,7 +98,7 @@ static void take_stat(struct sched *s, struct task *t, const struct hostproc_sta
 	memcpy(t->comm, st->comm, sizeof(t->comm));
 	t->ppid = st->ppid;
 	/* Of a thread that is observed, records know better whether it runs. */
-	if (!t->observed || (t->state != TASK_RUNNING && state != TASK_RUNNABLE))
+	if (!t->observed || state_may_change(t, state, now))
 		task_set_state(&s->tasks, t, state, now);
 }
 
@@ -87,26 +112,40 @@ static void take_first_look(struct sched *s, struct task *t, const struct found 
 		task_found_running(&s->tasks, t, f->st.cpu, now);
 }
 
-static bool attach(struct sched *s, pid_t tid)
+static bool attach(struct walker *w, pid_t tid)
 {
-	struct sleepwake *sw = atomic_load(&s->sw);
+	struct sleepwake *sw = atomic_load(&w->s->sw);
+	uint64_t begin = host_now();
+	bool ok = sw && sleepwake_attach(sw, tid) == 0;
 
-	return sw && sleepwake_attach(sw, tid) == 0;
+	w->window[w->nwindows++ % WINDOWS] = (struct window){ begin, host_now() };
+	return ok;
+}
+
+static bool in_window(const struct walker *w, uint64_t ns)
+{
+	for (unsigned i = 0; i < MIN(w->nwindows, (unsigned)WINDOWS); i++)
+		if (ns >= w->window[i].begin && ns <= w->window[i].end)
+			return true;
+	return false;
 }
 
 /* A FORK that came behind our attaching to its parent is in the records. */
-static bool is_observed(struct sched *s, pid_t tid, bool blind, bool *known)
+static bool is_observed(struct walker *w, pid_t tid, bool *known)
 {
+	struct sched *s = w->s;
 	struct sleepwake *sw = atomic_load(&s->sw);
 	struct task *t;
 	bool ret;
 
-	if (sw && blind)
+	if (sw && w->blind)
 		sleepwake_drain(sw);
 	pthread_mutex_lock(&s->lock);
 	t = task_find(&s->tasks, tid);
-	*known = t != NULL;
-	ret = t && t->observed && t->state != TASK_ZOMBIE;
+	/* Its first records may have been quicker than we are. */
+	*known = t && (t->observed || t->seen);
+	ret = t && t->observed && t->state != TASK_ZOMBIE &&
+	      (t->seen == s->walk || !in_window(w, t->start_ns));
 	pthread_mutex_unlock(&s->lock);
 	return ret;
 }
@@ -144,8 +183,8 @@ static cpu_set_t *inherited_wish(struct sched *s, const struct found *f)
 static void take_past(struct sched *s, struct task *t, const struct found *f)
 {
 	s->tasks.forks++;
-	t->sleeps = f->status.voluntary;
-	t->preempts = f->status.involuntary;
+	t->sleeps = MAX(t->sleeps, f->status.voluntary);
+	t->preempts = MAX(t->preempts, f->status.involuntary);
 	t->guest_tid = f->status.guest_tid;
 	t->guest_pid = f->status.guest_pid;
 	t->uid = f->status.uid;
@@ -155,17 +194,16 @@ static void take_past(struct sched *s, struct task *t, const struct found *f)
 }
 
 /* Lock held. */
-static void take_found(struct walker *w, pid_t pid, pid_t tid, bool attached,
+static void take_found(struct walker *w, pid_t pid, pid_t tid, bool known, bool attached,
 		       const struct found *f)
 {
 	struct sched *s = w->s;
 	struct task *t = task_find(&s->tasks, tid);
 	uint64_t now = host_now();
-	bool known = t != NULL;
 
-	if (!known && f->status.pid == 0)
-		return;		/* it went and came between two looks */
-	if (!known)
+	if (!t && known)
+		return;		/* it has ended meanwhile */
+	if (!t)
 		t = task_add(&s->tasks, pid, tid, now);
 	if (!t)
 		return;
@@ -187,14 +225,14 @@ static void visit(void *ctx, pid_t pid, pid_t tid)
 {
 	struct walker *w = ctx;
 	struct sched *s = w->s;
-	bool known, observed = is_observed(s, tid, w->blind, &known);
-	bool attached = w->blind && !observed && attach(s, tid);
+	bool known, observed = is_observed(w, tid, &known);
+	bool attached = w->blind && !observed && attach(w, tid);
 	struct found f = {};
 
 	if (find_out(tid, known, &f) < 0)
 		return;
 	pthread_mutex_lock(&s->lock);
-	take_found(w, pid, tid, attached, &f);
+	take_found(w, pid, tid, known, attached, &f);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -262,20 +300,15 @@ void walk_from(struct sched *s, pid_t pid)
 
 /* ---- those that sleep ------------------------------------------------------ */
 
-/* A thread that has slept so long that /proc is right about it. */
-static bool may_be_stale(const struct task *t)
-{
-	return t->state != TASK_RUNNING && t->state != TASK_RUNNABLE;
-}
-
 static unsigned stale_tasks(struct sched *s, pid_t **ret)
 {
+	uint64_t now = host_now();
 	unsigned n = 0;
 
 	pthread_mutex_lock(&s->lock);
 	*ret = malloc((s->tasks.n + 1) * sizeof(**ret));
 	TASK_FOR_EACH(&s->tasks, t)
-		if (*ret && may_be_stale(t))
+		if (*ret && is_stale(t, now))
 			(*ret)[n++] = t->tid;
 	pthread_mutex_unlock(&s->lock);
 	return n;
@@ -296,7 +329,7 @@ void walk_asleep(struct sched *s)
 
 		pthread_mutex_lock(&s->lock);
 		t = task_find(&s->tasks, tid[i]);
-		if (t && may_be_stale(t)) {
+		if (t && is_stale(t, host_now())) {
 			if (ret < 0 || (t->state == TASK_ZOMBIE && st.state != 'Z'))
 				task_remove(&s->tasks, t, host_now());
 			else
