@@ -40,7 +40,7 @@ struct task_group {
 	uint64_t since_ns;
 	uint64_t window_ns;		/* begin of the current window */
 	unsigned wakes, partners;	/* of members in it; by another member */
-	unsigned long_bursts;
+	unsigned long_bursts, hogged;
 	const char *over;		/* why it is to end, NULL */
 	struct task_group *next;
 };

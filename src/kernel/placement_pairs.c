@@ -19,7 +19,7 @@
 #define PAIR_BURST_NS 100000
 #define APART_BURST_NS 300000	/* mean */
 #define LONG_BURST_NS 1000000	/* one: a second in a window ends a group */
-#define HOG_NS 3000000		/* still running after that: it ends at once */
+#define HOG_NS 5000000		/* still running after that, twice we look: it ends */
 #define PAIR_LOAD 85		/* percent of a CPU that a group may need */
 #define WINDOW_NS 50000000
 #define WINDOW_WAKES 20		/* fewer say nothing */
@@ -148,10 +148,10 @@ static void on_run(struct placement *p, struct task *t, uint64_t ns)
 	struct task_group *g = t->place.group;
 	struct task *by;
 
+	t->place.run_ns = ns;
 	if (!t->place.asleep)
 		return;
 	t->place.asleep = false;
-	t->place.woken_run_ns = t->time_ns[TASK_RUNNING];
 	if (g) {
 		/* On one CPU the waker may be preempted before it sleeps. */
 		g->wakes++;
@@ -163,31 +163,32 @@ static void on_run(struct placement *p, struct task *t, uint64_t ns)
 		note_partner(p, t, by, ns);
 }
 
-/* What it has run since it was woken. */
-static uint64_t burst(const struct task *t, uint64_t now)
+/* It leaves its CPU. A task whose partner is quick, on the same CPU, is preempted
+ * by it and need not sleep: what counts is how long it stays in one go. */
+static void on_leave(struct placement *p, struct task *t, uint64_t ns)
 {
-	return task_time(t, TASK_RUNNING, now) - t->place.woken_run_ns;
+	uint64_t burst = ns > t->place.run_ns ? ns - t->place.run_ns : 0;
+
+	t->place.mean_burst_ns += (int64_t)(burst - t->place.mean_burst_ns) / 8;
+	p->left = t;
+	if (t->place.group && burst > LONG_BURST_NS)
+		t->place.group->long_bursts++;
 }
 
-static void on_sleep(struct placement *p, struct task *t, uint64_t ns)
+static void on_sleep(struct placement *p, struct task *t)
 {
-	uint64_t b = burst(t, ns);
-
-	t->place.mean_burst_ns += (int64_t)(b - t->place.mean_burst_ns) / 8;
 	t->place.asleep = true;
 	p->slept = t;
-	if (t->place.group && b > LONG_BURST_NS)
-		t->place.group->long_bursts++;
 }
 
 void placement_pairs_record(struct placement *p, struct task *t, const struct sleepwake_record *r)
 {
 	if (r->kind == SLEEPWAKE_RUN)
 		on_run(p, t, r->ns);
-	else if (r->kind == SLEEPWAKE_SLEEP)
-		on_sleep(p, t, r->ns);
 	if (r->kind == SLEEPWAKE_SLEEP || r->kind == SLEEPWAKE_PREEMPT)
-		p->left = t;
+		on_leave(p, t, r->ns);
+	if (r->kind == SLEEPWAKE_SLEEP)
+		on_sleep(p, t);
 	if (r->kind == SLEEPWAKE_EXEC && t->place.group)
 		t->place.group->over = "a member runs another program";
 }
@@ -205,12 +206,16 @@ static unsigned load_of(const struct task *t, uint64_t now)
 
 static const char *why_apart(struct task_group *g, uint64_t now)
 {
+	bool hog = false;
+
 	for (struct task *t = g->member; t; t = t->place.next) {
 		if (t->place.mean_burst_ns > APART_BURST_NS)
 			return "a member needs more of a CPU";
-		if (!t->place.asleep && burst(t, now) > HOG_NS)
-			return "a member does not sleep any more";
+		hog |= t->state == TASK_RUNNING && now > t->since_ns + HOG_NS;
 	}
+	g->hogged = hog ? g->hogged + 1 : 0;
+	if (g->hogged > 1)
+		return "a member does not leave its CPU any more";
 	if (g->long_bursts > 1)
 		return "a member needs more of a CPU";
 	if (now - g->window_ns < WINDOW_NS)

@@ -194,16 +194,41 @@ static void test_apart_when_busy(void **state)
 	assert_apart("a member needs more of a CPU");
 }
 
-static void test_apart_when_it_does_not_sleep(void **state)
+static void test_apart_when_it_keeps_its_cpu(void **state)
 {
 	pair();
 	put(SLEEPWAKE_RUN, 10, 0);
-	step(2 * MS);
+	step(4 * MS);
+	placement_decide(&placement, now);
+	/* Once is not enough: the machine may have stood still. */
+	step(4 * MS);
 	placement_decide(&placement, now);
 	assert_int_equal(placement.ngroups, 1);
-	step(2 * MS);
+	step(4 * MS);
 	placement_decide(&placement, now);
-	assert_apart("a member does not sleep any more");
+	assert_apart("a member does not leave its CPU any more");
+}
+
+/* On one CPU a quick partner preempts its waker, which then need not sleep. */
+static void test_preempted_by_its_partner(void **state)
+{
+	unsigned cpu;
+
+	pair();
+	cpu = cpu_of(10, 0);
+	put(SLEEPWAKE_RUN, 10, cpu);
+	for (int i = 0; i < 100000; i++) {
+		step(2 * US);
+		put(SLEEPWAKE_PREEMPT, 10, cpu);
+		put(SLEEPWAKE_RUN, 11, cpu);
+		step(2 * US);
+		put(SLEEPWAKE_SLEEP, 11, cpu);
+		put(SLEEPWAKE_RUN, 10, cpu);
+		if (i % 1000 == 0)
+			placement_decide(&placement, now);
+	}
+	assert_int_equal(placement.ngroups, 1);
+	assert_int_equal(placement.ndecisions, 1);
 }
 
 static void test_apart_when_strangers(void **state)
@@ -463,7 +488,8 @@ int main(void)
 		TEST(test_not_a_pair),
 		TEST(test_on_one_cpu_already),
 		TEST(test_apart_when_busy),
-		TEST(test_apart_when_it_does_not_sleep),
+		TEST(test_apart_when_it_keeps_its_cpu),
+		TEST(test_preempted_by_its_partner),
 		TEST(test_apart_when_strangers),
 		TEST(test_apart_at_exit_and_exec),
 		TEST(test_rate_of_one_pair),

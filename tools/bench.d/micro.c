@@ -49,6 +49,11 @@ static const struct bench benches[] = {
 	{ "trap",	setup_trap,	run_trap },
 	{ "notify",	NULL,		run_notify },
 	{ "notify-work", setup_notify_work, run_notify_work },
+	{ "pair-pipe",	setup_pair_pipe, run_pair },
+	{ "pair-socket", setup_pair_socket, run_pair },
+	{ "groups",	NULL,		run_groups },
+	{ "busy",	NULL,		run_busy },
+	{ "contend",	NULL,		run_contend },
 	/* clang-format on */
 };
 #define NUM_BENCHES (sizeof(benches) / sizeof(benches[0]))

@@ -71,6 +71,14 @@ int setup_pipe(void);
 int64_t run_pipe(long n);
 int64_t run_thread(long n);
 
+/* together.c */
+int setup_pair_pipe(void);
+int setup_pair_socket(void);
+int64_t run_pair(long n);
+int64_t run_groups(long n);
+int64_t run_busy(long n);
+int64_t run_contend(long n);
+
 /* notify.c */
 int64_t run_notify(long n);
 int setup_notify_work(void);

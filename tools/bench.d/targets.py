@@ -104,6 +104,14 @@ def all_targets(samples, memory):
                     "≥ 8 ×",
                 )
             )
+    targets += [
+        at_least(f"{row}, native's time to ours", samples.ratio("native", f"{row}-free", ours), 3, "≥ 3 ×")
+        for row in ("pair-pipe", "pair-socket")
+    ]
+    targets += [
+        at_most(row, samples.ratio(ours, f"{row}-free"), limit, f"≤ {limit} × native")
+        for row, limit in (("groups", 1.0), ("busy", 1.02), ("contend", 1.02))
+    ]
     targets.append(
         at_most("start to exit", samples.ratio(ours, "start", "bwrap"), 1.5, "≤ 1.5 × bwrap")
     )

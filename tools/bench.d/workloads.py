@@ -39,6 +39,11 @@ ROWS = [
     Row("notify-work", "micro", "bare notification that does sethostname"),
     Row("trap-free", "free", "trapped call, any CPU"),
     Row("notify-free", "free", "bare notification, any CPU"),
+    Row("pair-pipe-free", "free", "pipe ping-pong, any CPU"),
+    Row("pair-socket-free", "free", "socketpair ping-pong, any CPU"),
+    Row("groups-free", "free", "groups of senders and receivers"),
+    Row("busy-free", "free", "two busy processes"),
+    Row("contend-free", "free", "four threads, two locks"),
     Row("start", "start", "start to exit of true"),
     Row("start-pinned", "start", "start to exit of true, one CPU"),
     Row("make", "macro", "make -j2 of a C program"),
@@ -89,7 +94,7 @@ class Place:
     def prepare(self):
         """Builds what is older than its source; raises RuntimeError with one line."""
         self.run.mkdir(parents=True, exist_ok=True)
-        self.compile(self.micro, ["micro.c", "calls.c", "tasks.c", "notify.c", "spawn.c"])
+        self.compile(self.micro, ["micro.c", "calls.c", "tasks.c", "notify.c", "together.c", "spawn.c"])
         self.compile(self.umlinit, ["umlinit.c"])
         self.macro.mkdir(exist_ok=True)
         for script in (HERE / "macro").glob("*.sh"):
