@@ -157,9 +157,17 @@ static const char *ring_data(const struct ring *r)
 	return (const char *)r->page + r->page->data_offset;
 }
 
-/* Tell the host that it may write over what was read. */
+/*
+ * Tell the host that it may write over what was read. Had it run out of room
+ * before, then something may be lost: it says so with its next record only,
+ * which may never be.
+ */
 static void ring_free(struct ring *r)
 {
+	uint64_t head = __atomic_load_n(&r->page->data_head, __ATOMIC_RELAXED);
+
+	if (head - r->page->data_tail + RING_RECORD > r->size)
+		r->suspect = true;
 	__atomic_store_n(&r->page->data_tail, r->tail, __ATOMIC_RELEASE);
 }
 
@@ -217,15 +225,11 @@ static bool ring_next(struct ring *r, uint64_t until)
 /* See what is to be read in this drain. */
 static void ring_begin(struct ring *r, struct drained *d)
 {
-	uint64_t used;
-
+	r->suspect = false;
 	r->tail = r->page->data_tail;
 	r->head = __atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE);
-	used = r->head - r->tail;
-	d->most = MAX(d->most, used);
-	/* A loss is told by the host with the next record, which may never be. */
-	r->suspect = used + RING_RECORD > r->size;
-	if (used > r->size)
+	d->most = MAX(d->most, r->head - r->tail);
+	if (r->head - r->tail > r->size)
 		ring_discard(r);
 }
 
