@@ -99,19 +99,10 @@ static int cgroups_init(struct kernel *k, struct ns_error *err)
 		.memory_bytes = policy(k)->memory,
 		.vcpus = policy(k)->vcpus,
 	};
-	char text[4096];
 	int ret = cgroup_create(k->cfg->name, &limits, &k->cgroup, err);
 
-	if (ret < 0)
-		return ret;
 	/* For whoever cleans up after us, should we be killed. */
-	if (cgroup_describe(&k->cgroup, text, sizeof(text)) > 0) {
-		cleanup_fd int fd = host_openat(k->cfg->state_dir, "cgroup",
-						O_WRONLY | O_CREAT | O_TRUNC, 0600);
-		if (fd >= 0)
-			host_write(fd, text, strlen(text));
-	}
-	return 0;
+	return ret < 0 ? ret : cgroup_record(&k->cgroup, k->cfg->state_dir);
 }
 
 static void cgroups_exit(struct kernel *k)

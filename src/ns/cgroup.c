@@ -16,13 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/log.h"
 #include "kernel/util.h"
+#include "ns/cgroup_impl.h"
 #include "ns/feature.h"
-#include "ns/mountinfo.h"
 #include "passthrough/hostcall.h"
 
 #define CPU_PERIOD_US 100000
@@ -44,11 +43,8 @@ static bool limit_needs_group(enum limit kind)
 	return kind != LIMIT_CPU;
 }
 
-/* What is looked up once: the mounts, and /proc/self/cgroup. */
 struct finder {
-	struct mount_table mounts;
-	char self[8192];
-	char name[128];
+	struct cgroup_finder at;
 	const struct cgroup_limits *limits;
 	const char *why[NUM_LIMITS];	/* why a limit cannot be kept, NULL: it can */
 };
@@ -76,113 +72,25 @@ static bool limit_wanted(const struct finder *f, enum limit kind)
 	return limit_value(f->limits, kind, true, buf);
 }
 
-static bool word_in(const char *list, const char *word, const char *separators)
-{
-	size_t len = strlen(word);
-
-	while (*list) {
-		size_t n = strcspn(list, separators);
-
-		if (n == len && strncmp(list, word, n) == 0)
-			return true;
-		list += n;
-		list += strspn(list, separators);
-	}
-	return false;
-}
-
-/* Our group's path in the hierarchy of @controller (NULL: v2). */
-static bool own_group(const struct finder *f, const char *controller, char *buf, size_t size)
-{
-	const char *line = f->self;
-
-	for (; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		const char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
-		char words[256];
-
-		if (!path || path - list > (long)sizeof(words))
-			continue;
-		snprintf(words, sizeof(words), "%.*s", (int)(path - list - 1), list + 1);
-		if (controller ? word_in(words, controller, ",") : words[0] == '\0') {
-			snprintf(buf, size, "%.*s", (int)strcspn(path + 1, "\n"), path + 1);
-			/* outside the cgroup namespace: not ours to look at */
-			return !str_starts(buf, "/..");
-		}
-	}
-	return false;
-}
-
-static const struct mount_entry *find_mount(const struct finder *f, const char *controller)
-{
-	for (unsigned i = 0; i < f->mounts.n; i++) {
-		const struct mount_entry *e = &f->mounts.v[i];
-
-		if (controller ? streq(e->type, "cgroup") && word_in(e->options, controller, ",")
-			       : streq(e->type, "cgroup2"))
-			return e;
-	}
-	return NULL;
-}
-
-/* The directory of our own group. @ret_mount: length of the mount's part. */
-static bool own_dir(const struct finder *f, const char *controller, char buf[PATH_MAX],
-		    size_t *ret_mount)
-{
-	const struct mount_entry *e = find_mount(f, controller);
-	char own[PATH_MAX];
-	const char *rel = own;
-
-	if (!e || !own_group(f, controller, own, sizeof(own)))
-		return false;
-	/* A mount may show a part of the tree only. */
-	if (!streq(e->root, "/")) {
-		if (!path_below(own, e->root, true))
-			return false;
-		rel = own + strlen(e->root);
-	}
-	*ret_mount = strlen(e->point);
-	return snprintf(buf, PATH_MAX, "%s%s", e->point, streq(rel, "/") ? "" : rel) < PATH_MAX;
-}
-
 static struct cgroup_group *add_group(struct finder *f, struct cgroup *cg, const char *parent,
 				      bool v2)
 {
 	struct cgroup_group *g = &cg->g[cg->n];
-	int ret;
 
-	if (cg->n == CGROUP_MAX_GROUPS ||
-	    asprintf(&g->path, "%s/%s", parent, f->name) < 0)
+	if (cg->n == CGROUP_MAX_GROUPS || cgroup_group_create(&f->at, parent, v2, g) < 0)
 		return NULL;
-	g->v2 = v2;
-	ret = host_result(mkdir(g->path, 0755));
-	g->fd = ret < 0 && ret != -EEXIST ? ret : host_open(g->path, O_RDONLY | O_DIRECTORY, 0);
-	if (g->fd < 0) {
-		free(g->path);
-		*g = (struct cgroup_group){};
-		return NULL;
-	}
 	cg->n++;
 	return g;
 }
 
 /* ---- v2 ---------------------------------------------------------------- */
 
-static bool writable(const char *dir)
-{
-	char path[PATH_MAX];
-
-	/* To move a process in, its old and new group's common parent must be ours. */
-	return host_result(faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS)) == 0 &&
-	       snprintf(path, sizeof(path), "%s/cgroup.procs", dir) < (int)sizeof(path) &&
-	       host_result(faccessat(AT_FDCWD, path, W_OK, AT_EACCESS)) == 0;
-}
-
 static bool has_controller(int dir, const char *file, const char *controller)
 {
 	char buf[512];
 
 	return host_read_file(dir, file, buf, sizeof(buf)) >= 0 &&
-	       word_in(buf, controller, " \n");
+	       cgroup_word_in(buf, controller, " \n");
 }
 
 /* Does this group give the controller to its children, or can it? */
@@ -219,13 +127,13 @@ static bool find_v2(struct finder *f, char best[PATH_MAX], unsigned *ret_mask)
 
 	for (int i = 0; i < NUM_LIMITS; i++)
 		wanted |= limit_wanted(f, i) && limit_needs_group(i) ? BIT(i) : 0;
-	if (host_feature_masked("cgroup2") || !own_dir(f, NULL, dir, &mount))
+	if (host_feature_masked("cgroup2") || !cgroup_own_dir(&f->at, NULL, dir, &mount))
 		return false;
 	for (;;) {
 		unsigned mask;
 		char *slash;
 
-		if (!writable(dir))
+		if (!cgroup_writable(dir))
 			break;
 		mask = given_limits(f, dir);
 		if (!found || mask > *ret_mask) {
@@ -295,13 +203,13 @@ static struct cgroup_group *v1_group(struct finder *f, struct cgroup *cg, const 
 	char dir[PATH_MAX];
 	size_t mount, len;
 
-	if (host_feature_masked("cgroup1") || !own_dir(f, controller, dir, &mount))
+	if (host_feature_masked("cgroup1") || !cgroup_own_dir(&f->at, controller, dir, &mount))
 		return NULL;
 	/* cpu and pids may share a hierarchy */
 	len = strlen(dir);
 	for (unsigned i = 0; i < cg->n; i++)
 		if (strncmp(cg->g[i].path, dir, len) == 0 && cg->g[i].path[len] == '/' &&
-		    streq(cg->g[i].path + len + 1, f->name))
+		    streq(cg->g[i].path + len + 1, f->at.name))
 			return &cg->g[i];
 	return add_group(f, cg, dir, false);
 }
@@ -334,15 +242,6 @@ static int refuse(const struct finder *f, struct ns_error *err)
 		       "this user, or drop the limit)", text);
 }
 
-/* A guest's name is a word, but a group's name must be one in any case. */
-static void group_name(const char *name, char *buf, size_t size)
-{
-	snprintf(buf, size, "weir-%.64s-%d", name, (int)getpid());
-	for (char *p = buf; *p; p++)
-		if (*p == '/' || *p == '\n' || *p == ' ')
-			*p = '_';
-}
-
 int cgroup_create(const char *name, const struct cgroup_limits *limits, struct cgroup *ret,
 		  struct ns_error *err)
 {
@@ -355,15 +254,12 @@ int cgroup_create(const char *name, const struct cgroup_limits *limits, struct c
 		log_info("cgroup: none, no limit needs one");
 		return 0;
 	}
-	if (host_read_file(AT_FDCWD, "/proc/self/cgroup", f.self, sizeof(f.self)) < 0)
-		f.self[0] = '\0';
-	r = mount_table_read("/proc/self/mountinfo", &f.mounts);
+	r = cgroup_finder_init(&f.at, name);
 	if (r < 0)
 		return ns_fail(err, r, "cgroup: /proc/self/mountinfo: %s", strerror(-r));
-	group_name(name, f.name, sizeof(f.name));
 	use_v2(&f, &cg);
 	use_v1(&f, &cg);
-	mount_table_destroy(&f.mounts);
+	cgroup_finder_exit(&f.at);
 	r = refuse(&f, err);
 	if (r < 0) {
 		cgroup_destroy(&cg);

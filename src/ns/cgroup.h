@@ -37,6 +37,11 @@ struct cgroup_group {
 struct cgroup {
 	struct cgroup_group g[CGROUP_MAX_GROUPS];
 	unsigned n;
+
+	/* Made by the first freeze of a guest that has no v2 group: its tasks are
+	 * moved in then, and stay. path NULL: there is none. */
+	struct cgroup_group freezer;
+	char *home;		/* where the tasks come from, as in /proc/PID/cgroup */
 };
 
 /**
@@ -63,9 +68,37 @@ int cgroup_destroy(struct cgroup *cg);
 /* Bytes in use, 0 if no group counts them. */
 uint64_t cgroup_memory_used(const struct cgroup *cg);
 
+/*
+ * Freezing. A v2 group that the guest has anyway is frozen as it is; else one
+ * is made for it in our own group, v2 or a v1 freezer, and each process has to
+ * be taken into it (the first costs a grace period, the others some 40 us).
+ * A task that waits for an answer of ours is not frozen until it has it.
+ */
+
+/**
+ * cgroup_freezer() - See to it that there is a group to freeze guest @name in
+ *
+ * Return: 0 if all tasks are in it already, 1 if they are to be taken in,
+ * -EOPNOTSUPP if no group may be made here.
+ */
+int cgroup_freezer(struct cgroup *cg, const char *name);
+
+/* Any time after cgroup_freezer(); returns at once. */
+int cgroup_freeze(const struct cgroup *cg, bool frozen);
+
+/* Take a process in. Return: 1 if it was in already, 0 if it is now; -ESRCH;
+ * -EXDEV if the guest keeps it in a group of its own making. */
+int cgroup_freezer_take(const struct cgroup *cg, pid_t pid);
+
+/* Are all tasks in it frozen? Return: 1, 0, or a negative errno. */
+int cgroup_frozen(const struct cgroup *cg);
+
 /* A text from which another process can kill and remove what is left of the
  * guest. Return: its length, 0 without groups, -ENOSPC. */
 int cgroup_describe(const struct cgroup *cg, char *buf, size_t size);
 int cgroup_destroy_described(const char *text);
+
+/* The text as file "cgroup" of a guest's state directory; none without groups. */
+int cgroup_record(const struct cgroup *cg, int state_dir);
 
 #endif

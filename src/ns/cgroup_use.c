@@ -46,7 +46,8 @@ int cgroup_fd(const struct cgroup *cg)
 }
 
 /* v1 cannot kill: signal what is listed until nothing is. A fork bomb may win
- * a round, not twenty, with its forks failing on the dead. */
+ * a round, not twenty, with its forks failing on the dead. What is frozen there
+ * dies when it is thawed. */
 static int kill_listed(int dir)
 {
 	char buf[65536], *line, *save;
@@ -60,6 +61,7 @@ static int kill_listed(int dir)
 			any |= atoi(line) > 1 && host_result(kill(atoi(line), SIGKILL)) == 0;
 		if (!any)
 			return 0;
+		host_write_file(dir, "freezer.state", "THAWED");
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	}
 	return -EBUSY;
@@ -135,19 +137,28 @@ static int remove_group(const char *path, int fd)
 	}
 }
 
+static int destroy_group(struct cgroup_group *g)
+{
+	int ret = g->path ? remove_group(g->path, g->fd) : 0;
+
+	if (ret < 0)
+		log_warn("cgroup: %s is left: %s", g->path, strerror(-ret));
+	if (g->path)
+		close(g->fd);
+	free(g->path);
+	return ret;
+}
+
 int cgroup_destroy(struct cgroup *cg)
 {
-	int ret = 0;
+	int ret = destroy_group(&cg->freezer);
 
 	for (unsigned i = 0; i < cg->n; i++) {
-		int r = remove_group(cg->g[i].path, cg->g[i].fd);
+		int r = destroy_group(&cg->g[i]);
 
-		if (r < 0)
-			log_warn("cgroup: %s is left: %s", cg->g[i].path, strerror(-r));
 		ret = ret < 0 ? ret : r;
-		close(cg->g[i].fd);
-		free(cg->g[i].path);
 	}
+	free(cg->home);
 	*cg = (struct cgroup){};
 	return ret;
 }
@@ -157,14 +168,27 @@ int cgroup_describe(const struct cgroup *cg, char *buf, size_t size)
 	size_t len = 0;
 
 	buf[0] = '\0';
-	for (unsigned i = 0; i < cg->n; i++) {
-		int n = snprintf(buf + len, size - len, "%s\n", cg->g[i].path);
+	for (unsigned i = 0; i <= cg->n; i++) {
+		const char *path = i < cg->n ? cg->g[i].path : cg->freezer.path;
+		int n = path ? snprintf(buf + len, size - len, "%s\n", path) : 0;
 
 		if (n < 0 || (size_t)n >= size - len)
 			return -ENOSPC;
 		len += n;
 	}
 	return len;
+}
+
+int cgroup_record(const struct cgroup *cg, int state_dir)
+{
+	char text[4096];
+	int len = cgroup_describe(cg, text, sizeof(text));
+	cleanup_fd int fd = -1;
+
+	if (len <= 0)
+		return len;
+	fd = host_openat(state_dir, "cgroup", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	return fd < 0 ? fd : MIN(host_write(fd, text, len), 0);
 }
 
 /* The text comes from a file: touch nothing that is not a group of weir's. */
