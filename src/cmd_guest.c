@@ -255,6 +255,34 @@ int cmd_reboot(int argc, char **argv)
 	return ask_end("reboot", a.name, json_pack("{s:s}", "op", "reboot"), false);
 }
 
+/* ---- pause, resume ------------------------------------------------------ */
+
+int cmd_pause(int argc, char **argv)
+{
+	cleanup_fd int sock = -1;
+	struct guest_args a;
+
+	if (parse_args(argc, argv, "[-t SECONDS] NAME", &a))
+		return EXIT_USAGE;
+	sock = guest_connect("pause", a.name);
+	return sock < 0 ? 1 :
+			  guest_ask(sock, "pause",
+				    json_pack("{s:s, s:I}", "op", "pause", "patience_ms",
+					      (json_int_t)a.timeout_s * 1000),
+				    NULL);
+}
+
+int cmd_resume(int argc, char **argv)
+{
+	cleanup_fd int sock = -1;
+	struct guest_args a;
+
+	if (parse_args(argc, argv, "NAME", &a))
+		return EXIT_USAGE;
+	sock = guest_connect("resume", a.name);
+	return sock < 0 ? 1 : guest_ask(sock, "resume", json_pack("{s:s}", "op", "resume"), NULL);
+}
+
 /* ---- version ------------------------------------------------------------ */
 
 int cmd_version(int argc, char **argv)

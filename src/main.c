@@ -24,6 +24,8 @@ static const struct command {
 	{ "stop",	cmd_stop,	"shut a guest down" },
 	{ "kill",	cmd_kill,	"end a guest at once" },
 	{ "reboot",	cmd_reboot,	"restart a guest" },
+	{ "pause",	cmd_pause,	"freeze all tasks of a guest" },
+	{ "resume",	cmd_resume,	"let a paused guest run again" },
 	{ "policy",	cmd_policy,	"check, show, explain and compare policies" },
 	{ "version",	cmd_version,	"version and built-in features" },
 };

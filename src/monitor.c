@@ -62,7 +62,7 @@ static void kill_children(void)
 /* The kernel is gone, and its agent has killed the guest's init. All of them
  * are our children now (subreaper): wait until the last has ended, and help
  * along who should have ended by now. */
-static void reap_all(void)
+static void reap_all(struct monitor *m)
 {
 	struct timespec patience = { .tv_nsec = 300000000 };
 	sigset_t child;
@@ -75,8 +75,11 @@ static void reap_all(void)
 			;
 		if (pid < 0)
 			return;
-		if (sigtimedwait(&child, NULL, &patience) < 0)
-			kill_children();
+		if (sigtimedwait(&child, NULL, &patience) >= 0)
+			continue;
+		/* Tasks that were paused in a v1 group cannot die in it. */
+		state_end_groups(&m->state);
+		kill_children();
 	}
 }
 
@@ -240,7 +243,7 @@ int monitor_run(struct monitor *m)
 		return cmd_fail(EXIT_NOSTART, "cannot fork the guest kernel");
 	watch_guest(m);
 	terminal_drain(&m->term);
-	reap_all();
+	reap_all(m);
 	terminal_restore(&m->term);
 	cleanup_fd_p(&m->term.master);
 	m->term.master = -1;

@@ -97,6 +97,11 @@ static void destroy_cgroup(int dir)
 		cgroup_destroy_described(text);
 }
 
+void state_end_groups(const struct state *s)
+{
+	destroy_cgroup(s->dir);
+}
+
 /* base lock held. True if the guest was dead and is gone now. */
 static bool sweep(int base, const char *name)
 {

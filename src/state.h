@@ -30,6 +30,10 @@ struct state {
  */
 int state_create(const char *name, struct state *ret, char *err, size_t errsize);
 
+/* Kill what is in the guest's groups, frozen or not, and remove them; only when
+ * its kernel has ended. */
+void state_end_groups(const struct state *s);
+
 /* Remove the directory and whatever the guest left on the host. */
 void state_remove(struct state *s);
 

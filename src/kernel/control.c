@@ -7,12 +7,14 @@
  *   {"op":"stats"}                           -> {"ok":true} and a memfd with JSON
  *   {"op":"log"}, {"op":"log","what":"console"}  -> ... a memfd with text
  *   {"op":"stop","patience_ms":N}, {"op":"kill"}, {"op":"reboot"}  -> {"ok":true}
+ *   {"op":"pause","patience_ms":N}           -> {"ok":true} once all is frozen
+ *   {"op":"resume"}                          -> {"ok":true}
  *   {"op":"exec","argv":[],"env":[],"cwd":"","tty":[0,1,2]} with stdio
  *                                            -> {"ok":true}, the pty's master
  *   {"signal":N}                             to the exec'ed process
  *   {"op":"console"}                         -> {"ok":true} and the pty's master
  *
- * Errors: {"error":"WHAT: WHY"}. An exec'ed process's end: {"status":N}. Only
+ * Errors: {"error":"WHY"}. An exec'ed process's end: {"status":N}. Only
  * the guest's owner may connect, and the socket lies in a directory of mode
  * 0700; the guest cannot reach it.
  */
@@ -26,6 +28,7 @@
 
 #include "drivers/console.h"
 #include "kernel/cleanup.h"
+#include "kernel/freeze.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
 #include "kernel/util.h"
@@ -63,6 +66,7 @@ static void client_close(struct kernel *k, struct client *c)
 		console_return(k->console, &k->ev);
 	c->has_console = false;
 	process_forget_client(k, c);
+	freeze_forget_client(k, c);
 	event_remove(&k->ev, &c->src);
 }
 
@@ -102,7 +106,7 @@ static int op_stats(struct kernel *k, struct client *c, json_t *msg, int *fds)
 	cleanup_free char *text = stats ? json_dumps(stats, JSON_INDENT(2)) : NULL;
 
 	json_decref(stats);
-	return text ? reply_text(c, text, strlen(text)) : reply_error(c, "stats: out of memory");
+	return text ? reply_text(c, text, strlen(text)) : reply_error(c, "out of memory");
 }
 
 static int op_log(struct kernel *k, struct client *c, json_t *msg, int *fds)
@@ -114,10 +118,10 @@ static int op_log(struct kernel *k, struct client *c, json_t *msg, int *fds)
 	uint64_t cursor = 0;
 
 	if (!buf)
-		return reply_error(c, "log: out of memory");
+		return reply_error(c, "out of memory");
 	if (what && streq(what, "console")) {
 		if (!k->console)
-			return reply_error(c, "console: this guest has none");
+			return reply_error(c, "this guest has no console");
 		used = console_text(k->console, buf, size);
 	} else {
 		while (size - used > LOG_LINE + 64 && log_read(&cursor, &e)) {
@@ -150,15 +154,44 @@ static int op_reboot(struct kernel *k, struct client *c, json_t *msg, int *fds)
 	return reply_ok(c, -1);
 }
 
+static int op_pause(struct kernel *k, struct client *c, json_t *msg, int *fds)
+{
+	json_int_t patience = json_integer_value(json_object_get(msg, "patience_ms"));
+	int ret;
+
+	if (k->state == GUEST_PAUSED)
+		return reply_ok(c, -1);
+	if (k->state != GUEST_RUNNING)
+		return reply_error(c, "the guest is not running");
+	ret = freeze_start(k, MIN(MAX(patience, 0), 86400000), c);
+	if (ret == -EBUSY)
+		return reply_error(c, "another weir pause is at work");
+	return ret < 0 ? reply_error(c, strerror(-ret)) : 0;
+}
+
+void client_pause_ended(struct kernel *k, struct client *c, const char *error)
+{
+	if (error)
+		reply_error(c, error);
+	else
+		reply_ok(c, -1);
+}
+
+static int op_resume(struct kernel *k, struct client *c, json_t *msg, int *fds)
+{
+	freeze_end(k);
+	return reply_ok(c, -1);
+}
+
 static int op_console(struct kernel *k, struct client *c, json_t *msg, int *fds)
 {
 	int ret;
 
 	if (!k->console)
-		return reply_error(c, "console: this guest has none (con0 = null)");
+		return reply_error(c, "this guest has none (con0 = null)");
 	ret = console_lend(k->console, &k->ev);
 	if (ret < 0)
-		return reply_error(c, "console: in use by another terminal");
+		return reply_error(c, "in use by another terminal");
 	c->has_console = true;
 	return reply_ok(c, console_master(k->console));
 }
@@ -215,9 +248,11 @@ static int op_exec(struct kernel *k, struct client *c, json_t *msg, int *fds)
 	int pty[2] = { -1, -1 }, ret;
 
 	if (!argv || !argv[0] || !envp || fds[2] < 0)
-		return reply_error(c, "exec: a command and three descriptors are needed");
+		return reply_error(c, "a command and three descriptors are needed");
+	if (k->state == GUEST_PAUSED)
+		return reply_error(c, "the guest is paused; weir resume lets it run again");
 	if (k->state != GUEST_RUNNING)
-		return reply_error(c, "exec: the guest is not running");
+		return reply_error(c, "the guest is not running");
 	ret = exec_stdio(k, json_object_get(msg, "tty"), fds, &rq, pty);
 	if (ret == 0)
 		ret = process_start(k, &rq, c, &c->process, &err);
@@ -250,6 +285,8 @@ static const struct control_op {
 	{ "stop", op_stop },
 	{ "kill", op_kill },
 	{ "reboot", op_reboot },
+	{ "pause", op_pause },
+	{ "resume", op_resume },
 	{ "exec", op_exec },
 	{ "console", op_console },
 };
@@ -269,7 +306,7 @@ static void handle_message(struct kernel *k, struct client *c, json_t *msg, int 
 			return;
 		}
 	}
-	reply_error(c, "control: unknown request (is this weir older than the command?)");
+	reply_error(c, "unknown request (is this weir older than the command?)");
 }
 
 static void on_client(struct kernel *k, struct event_source *src, uint32_t events)
@@ -335,14 +372,17 @@ static void on_connect(struct kernel *k, struct event_source *src, uint32_t even
 
 int control_init(struct kernel *k, struct ns_error *err)
 {
+	int ret = freeze_init(k);
+
 	k->control_src = (struct event_source){
 		.fd = k->cfg->control, .name = "control", .handler = on_connect,
 	};
-	return event_add(&k->ev, &k->control_src, EPOLLIN);
+	return ret < 0 ? ret : event_add(&k->ev, &k->control_src, EPOLLIN);
 }
 
 void control_exit(struct kernel *k)
 {
 	for (struct client *c = k->clients; c; c = c->next)
 		client_close(k, c);
+	freeze_exit(k);
 }

@@ -42,13 +42,17 @@ struct guest_process {
  * enum guest_state - Life of a guest
  *
  *   BOOTING  init does not run yet            -> RUNNING by boot(), or the end
- *   RUNNING  init runs                        -> STOPPING by weir stop
+ *   RUNNING  init runs                        -> PAUSED by weir pause, STOPPING by weir stop
+ *   PAUSED   every task is frozen, the doors are open -> RUNNING by weir resume, and first
+ *            of all by whatever ends the guest
  *   STOPPING init was asked to shut down      -> DEAD when it ends, or by force
  *   DEAD     init has ended or was killed     -> the kernel ends
  *
- * Written by boot.c and life.c only; the control socket reads it.
+ * Written by boot.c, life.c, process.c and freeze.c only; the control socket reads it.
  */
-enum guest_state { GUEST_BOOTING, GUEST_RUNNING, GUEST_STOPPING, GUEST_DEAD, GUEST_NUM_STATES };
+enum guest_state {
+	GUEST_BOOTING, GUEST_RUNNING, GUEST_PAUSED, GUEST_STOPPING, GUEST_DEAD, GUEST_NUM_STATES
+};
 extern const char *const guest_state_str[GUEST_NUM_STATES];
 
 struct kernel {
@@ -85,6 +89,7 @@ struct kernel {
 	int init_pidfd;
 	struct event_source signal_src, monitor_src, control_src;
 	struct event_source timer_src;	/* stop's patience; fd -1 when unarmed */
+	struct freezer *freezer;	/* freeze.c's */
 	struct client *clients;
 	int exit_status;
 
@@ -119,6 +124,7 @@ bool syscall_has_handler(int nr);
 int control_init(struct kernel *k, struct ns_error *err);
 void control_exit(struct kernel *k);
 void client_process_ended(struct kernel *k, struct client *c, int status);
+void client_pause_ended(struct kernel *k, struct client *c, const char *error);
 
 /* stats.c: the JSON of weir stats, to be freed by json_decref(). */
 struct json_t;

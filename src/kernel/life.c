@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
+#include "kernel/freeze.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
 #include "kernel/util.h"
@@ -25,6 +26,7 @@
 const char *const guest_state_str[GUEST_NUM_STATES] = {
 	[GUEST_BOOTING] = "booting",
 	[GUEST_RUNNING] = "running",
+	[GUEST_PAUSED] = "paused",
 	[GUEST_STOPPING] = "stopping",
 	[GUEST_DEAD] = "dead",
 };
@@ -55,8 +57,10 @@ static void on_wake(struct kernel *k, struct event_source *src, uint32_t events)
 	uint64_t n;
 
 	host_read(src->fd, &n, sizeof(n));
-	if (atomic_load(&k->ending) != END_NOT)
+	if (atomic_load(&k->ending) != END_NOT) {
 		kill_init(k, SIGKILL);
+		freeze_end(k);	/* a frozen task of a v1 group dies when it is thawed */
+	}
 }
 
 /* What tells an init to shut the system down, by the name of its program:
@@ -93,6 +97,7 @@ void guest_stop(struct kernel *k, unsigned patience_ms)
 		.it_value = { patience_ms / 1000, patience_ms % 1000 * 1000000 },
 	};
 
+	freeze_end(k);
 	if (k->state != GUEST_RUNNING)
 		return;
 	k->state = GUEST_STOPPING;

@@ -205,6 +205,33 @@ def stopped_processes(case):
     before.nothing_left(mark, name)
 
 
+@test("faults", users=("root", "user"), policies=("hosting",), serial=True, programs=["guest/pausable"])
+def kill_9_of_a_paused_guest(case):
+    """Frozen tasks die too, and their group goes with them; in a v1 group, once it is thawed."""
+    masks = ("", "cgroup2", "cgroup2,cgroup1") if case.user.uid == 0 else ("",)
+    for mask in masks:
+        for victim in ("weir run", "weir-kernel", "weir-agent", "all"):
+            name = case.ctx.unique()
+            before = Before(case)
+            p = case.start(case.ctx.program("guest/pausable"), "tasks", "20", name, name=name,
+                           env={"WEIR_TEST_MASK": mask} if mask else None, stdout=subprocess.DEVNULL)
+            case.true("it runs", harness.wait_until(lambda: len(harness.with_argument(name)) > 20))
+            case.status(case.weir("pause", name), 0)
+            pids = weir_processes(case, p.pid)
+            names = {pid: "weir run" if pid == p.pid else harness.stat_fields(pid)[2] for pid in pids}
+            hit = [pid for pid in pids if victim in (names[pid], "all")]
+            case.true(f"{victim} is among {sorted(names.values())}", hit)
+            for pid in hit:
+                os.kill(pid, signal.SIGKILL)
+            p.wait(15)
+            if mask == "cgroup2" and victim == "all":
+                case.weir("list")	# nobody else is there to thaw them, and they cannot die before
+            try:
+                before.nothing_left(name, name)
+            except Failed as e:
+                raise Failed(f"{mask or 'no mask'}, kill -9 of {victim}: {e}")
+
+
 # -- boots that cannot work --------------------------------------------------
 
 

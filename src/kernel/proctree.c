@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proctree.c - the processes of a guest, as the host's /proc has them
+ *
+ * proc(5): /proc/PID/task/TID/{stat,children,syscall}. Only the children of
+ * processes that do not run are listed reliably, see proctree.h.
+ */
+#include "kernel/proctree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/util.h"
+#include "passthrough/hostcall.h"
+
+/* The host lists the newest child last, and an orphan after those that its new
+ * parent has: a stack brings us to those first who may be gone in a moment. */
+struct walk {
+	struct found {
+		pid_t pid;
+		bool root;
+	} *stack;
+	unsigned n, size;
+	uint64_t print;
+	bool good;
+};
+
+static int push(struct walk *w, pid_t pid, bool root)
+{
+	if (w->n == w->size) {
+		unsigned size = w->size ? 2 * w->size : 64;
+		struct found *more = realloc(w->stack, size * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		w->stack = more;
+		w->size = size;
+	}
+	w->stack[w->n++] = (struct found){ pid, root };
+	w->print += pid * UINT64_C(0x9e3779b97f4a7c15);
+	return 0;
+}
+
+struct thread_stat {
+	char state;
+	pid_t ppid;
+	uint64_t start;
+	char comm[17];
+};
+
+static int read_stat(int task, const char *tid, struct thread_stat *ret)
+{
+	char file[288], text[1024], *open, *close;
+	unsigned long long start;
+	int r, ppid;
+
+	snprintf(file, sizeof(file), "%s/stat", tid);
+	r = host_read_file(task, file, text, sizeof(text));
+	if (r < 0)
+		return r;
+	open = strchr(text, '(');
+	close = strrchr(text, ')');
+	/* fields 3, 4 and 22 */
+	if (!open || !close || sscanf(close + 1,
+				      " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+				      "%*s %*s %*s %*s %llu", &ret->state, &ppid, &start) != 3)
+		return -EIO;
+	ret->ppid = ppid;
+	ret->start = start;
+	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)(close - open - 1), open + 1);
+	return 0;
+}
+
+uint64_t proctree_start(pid_t pid)
+{
+	cleanup_fd int proc = host_open("/proc", O_RDONLY | O_DIRECTORY, 0);
+	struct thread_stat s;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%d", (int)pid);
+	return proc >= 0 && read_stat(proc, name, &s) == 0 ? s.start : 0;
+}
+
+/* vfork(2) keeps the caller asleep, deaf to stop signals, until the child is
+ * through with its memory; a stopped child keeps it there. */
+static bool waits_in_vfork(int task, const char *tid)
+{
+	char file[288], text[256];
+	long nr;
+
+	snprintf(file, sizeof(file), "%s/syscall", tid);
+	if (host_read_file(task, file, text, sizeof(text)) <= 0)
+		return false;
+	nr = strtol(text, NULL, 10);
+#ifdef SYS_vfork
+	if (nr == SYS_vfork)
+		return true;
+#endif
+	return nr == SYS_clone || nr == SYS_clone3;
+}
+
+static bool is_stopped(int task, const char *tid, char state)
+{
+	return state == 'T' || state == 't' || (state == 'D' && waits_in_vfork(task, tid));
+}
+
+static int look_at_thread(int task, const char *tid, struct proctree_node *n, pid_t *ppid)
+{
+	struct thread_stat s;
+	int ret = read_stat(task, tid, &s);
+
+	if (ret < 0)
+		return ret;
+	if (atoi(tid) == n->pid) {
+		n->start = s.start;
+		*ppid = s.ppid;
+	}
+	if (s.state == 'Z' || s.state == 'X')
+		return 0;
+	n->live = atoi(tid);
+	if (is_stopped(task, tid, s.state))
+		return 0;
+	/* one that is kept by the host tells more than one that could run */
+	if (n->stopped || s.state == 'D') {
+		n->state = s.state;
+		memcpy(n->comm, s.comm, sizeof(n->comm));
+	}
+	n->stopped = false;
+	return 0;
+}
+
+static int add_children(struct walk *w, int task, const char *tid)
+{
+	char file[288];
+	cleanup_free char *line = NULL;
+	size_t size = 0;
+	int fd, ret = 0;
+	FILE *f;
+
+	snprintf(file, sizeof(file), "%s/children", tid);
+	fd = host_openat(task, file, O_RDONLY, 0);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f) {
+		cleanup_fd_p(&fd);
+		return MIN(fd, 0);
+	}
+	while (ret == 0 && getdelim(&line, &size, ' ', f) > 0)
+		if (atoi(line) > 0)
+			ret = push(w, atoi(line), false);
+	fclose(f);
+	return ret;
+}
+
+/* Do something with each thread: look at it, or find its children. */
+static int each_thread(struct walk *w, int task, struct proctree_node *n, pid_t *ppid)
+{
+	int copy = host_openat(task, ".", O_RDONLY | O_DIRECTORY, 0), ret = 0;
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
+
+	if (!d) {
+		cleanup_fd_p(&copy);
+		return MIN(copy, 0);
+	}
+	while (ret == 0 && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		ret = n ? look_at_thread(task, e->d_name, n, ppid) :
+			  add_children(w, task, e->d_name);
+		/* It ended: its children went to another thread. */
+		if (ret == -ENOENT || ret == -ESRCH) {
+			w->good = false;
+			ret = 0;
+		}
+	}
+	closedir(d);
+	return ret;
+}
+
+static int visit_one(struct walk *w, struct found found, proctree_visit visit, void *ctx)
+{
+	struct proctree_node n = { .pid = found.pid, .stopped = true };
+	cleanup_fd int task = -1;
+	char path[64];
+	pid_t ppid = 0;
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)n.pid);
+	task = host_open(path, O_RDONLY | O_DIRECTORY, 0);
+	if (task < 0) {
+		w->good = false;
+		return task == -ENOENT || task == -ESRCH ? 0 : task;
+	}
+	ret = each_thread(w, task, &n, &ppid);
+	/* The kernel's child has ended, and another process has got its id. */
+	if (ret < 0 || (found.root && ppid != getpid()))
+		return ret;
+	if (n.live == 0)
+		return 0;
+	ret = visit(ctx, &n);
+	if (ret < 0)
+		return ret;
+	w->good = w->good && ret == PROCTREE_GOOD;
+	return ret == PROCTREE_LATER ? 0 : each_thread(w, task, NULL, NULL);
+}
+
+int proctree_walk(const pid_t *root, unsigned nroots, proctree_visit visit, void *ctx,
+		  uint64_t *ret_print)
+{
+	struct walk w = { .good = true };
+	int ret = 0;
+
+	for (unsigned i = 0; ret == 0 && i < nroots; i++)
+		ret = push(&w, root[i], true);
+	while (ret == 0 && w.n) {
+		struct found next = w.stack[--w.n];
+
+		ret = visit_one(&w, next, visit, ctx);
+	}
+	if (ret_print)
+		*ret_print = w.print;
+	free(w.stack);
+	return ret < 0 ? ret : w.good;
+}
