@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "cmd.h"
 #include "kernel/cleanup.h"
@@ -20,6 +22,7 @@ void json_decref_p(json_t **j)
 {
 	json_decref(*j);
 }
+
 int guest_connect(const char *cmd, const char *name)
 {
 	int sock = state_connect(name);
@@ -67,4 +70,23 @@ int guest_ask(int sock, const char *cmd, json_t *msg, int *ret_fd)
 		return cmd_fail(1, "%s: the guest ended before it answered", cmd);
 	error = json_string_value(json_object_get(answer, "error"));
 	return error ? cmd_fail(1, "%s: %s", cmd, error) : 0;
+}
+
+int guest_stats(const char *name, json_t **ret)
+{
+	cleanup_fd int sock = state_connect(name), fd = -1;
+	struct timeval patience = { .tv_sec = 2 };
+	cleanup_json json_t *answer = NULL;
+	int r;
+
+	if (sock < 0)
+		return sock;
+	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	r = guest_send(sock, json_pack("{s:s}", "op", "stats"), NULL, 0);
+	if (r == 0)
+		answer = guest_recv(sock, &fd);
+	if (fd < 0)
+		return r < 0 ? r : -EAGAIN;
+	*ret = json_loadfd(fd, 0, NULL);
+	return *ret ? 0 : -EAGAIN;
 }

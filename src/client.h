@@ -22,6 +22,15 @@ int guest_send(int sock, json_t *msg, const int *fds, unsigned nfds);
  * descriptor or -1, may be NULL. */
 json_t *guest_recv(int sock, int *ret_fd);
 
+/**
+ * guest_stats() - What weir stats prints of a guest, if it answers soon
+ *
+ * Says nothing. Return: 0, -ENOENT if no such guest runs, -EAGAIN if it does not
+ * answer within two seconds (it is starting, or stopped by a debugger), or
+ * another negative errno.
+ */
+int guest_stats(const char *name, json_t **ret);
+
 /* Ask and wait for the answer. Return: 0, or 1 after saying what went wrong. */
 int guest_ask(int sock, const char *cmd, json_t *msg, int *ret_fd);
 

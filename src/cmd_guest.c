@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 
 #include "client.h"
@@ -82,22 +80,6 @@ static int parse_args(int argc, char **argv, const char *what, struct guest_args
 
 /* ---- list -------------------------------------------------------------- */
 
-static json_t *guest_stats(const char *name)
-{
-	cleanup_fd int sock = state_connect(name), fd = -1;
-	struct timeval patience = { .tv_sec = 2 };
-	cleanup_json json_t *answer = NULL;
-
-	/* One guest that does not answer (it is starting, or stopped by a
-	 * debugger) shall not keep us from the others. */
-	if (sock >= 0)
-		setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (sock < 0 || guest_send(sock, json_pack("{s:s}", "op", "stats"), NULL, 0) < 0)
-		return NULL;
-	answer = guest_recv(sock, &fd);
-	return fd >= 0 ? json_loadfd(fd, 0, NULL) : NULL;
-}
-
 int cmd_list(int argc, char **argv)
 {
 	bool json = argc == 2 && streq(argv[1], "--json");
@@ -110,10 +92,12 @@ int cmd_list(int argc, char **argv)
 	if (!json)
 		printf("%-20s %-9s %-10s %-12s %s\n", "NAME", "STATE", "UPTIME", "POLICY", "KERNEL");
 	for (char **n = names; n && *n; n++) {
-		cleanup_json json_t *stats = guest_stats(*n);
-		json_t *g = json_object_get(stats, "guest");
+		cleanup_json json_t *stats = NULL;
+		json_t *g = NULL;
 		char uptime[32];
 
+		if (guest_stats(*n, &stats) == 0)
+			g = json_object_get(stats, "guest");
 		if (!g)
 			g = json_object();	/* it is just starting or ending */
 		else
@@ -287,7 +271,12 @@ int cmd_resume(int argc, char **argv)
 
 int cmd_version(int argc, char **argv)
 {
-	static const char *const absent[] = { "disks", "guest clock", "net backends" };
+	static const char *const absent[] = {
+#if !HAVE_NCURSES
+		"screen of weir top (ncurses)",
+#endif
+		"disks", "guest clock", "net backends",
+	};
 
 	if (argc == 2 && streq(argv[1], "--json")) {
 		printf("{\"version\":\"%s\",\"absent\":[", WEIR_VERSION);
