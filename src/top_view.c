@@ -206,7 +206,7 @@ void top_view_traps(const struct top_sample *s, const char *filter, struct top_l
 {
 	if (s->trap_len)
 		top_lines_add(l, TOP_LINE_TITLE, "%9s %9s %7s %9s %9s  %-6s %-18s %s", "TRAPS/s", "COUNT",
-		    "ERRORS", "p50 us", "p99 us", "LANE", "CALL", "RULE");
+		    "ERRORS", "P50us", "P99us", "LANE", "CALL", "RULE");
 	for (unsigned i = 0; i < s->trap_len; i++) {
 		const struct top_trap *t = &s->trap[i];
 
