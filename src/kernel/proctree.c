@@ -2,7 +2,7 @@
 /*
  * proctree.c - the processes of a guest, as the host's /proc has them
  *
- * proc(5): /proc/PID/task/TID/{stat,children,syscall}. Only the children of
+ * proc(5): /proc/PID/task/TID/{children,syscall}, and hostproc.c. Only the children of
  * processes that do not run are listed reliably, see proctree.h.
  */
 #include "kernel/proctree.h"
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/hostproc.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -45,44 +46,11 @@ static int push(struct walk *w, pid_t pid, bool root)
 	return 0;
 }
 
-struct thread_stat {
-	char state;
-	pid_t ppid;
-	uint64_t start;
-	char comm[17];
-};
-
-static int read_stat(int task, const char *tid, struct thread_stat *ret)
-{
-	char file[288], text[1024], *open, *close;
-	unsigned long long start;
-	int r, ppid;
-
-	snprintf(file, sizeof(file), "%s/stat", tid);
-	r = host_read_file(task, file, text, sizeof(text));
-	if (r < 0)
-		return r;
-	open = strchr(text, '(');
-	close = strrchr(text, ')');
-	/* fields 3, 4 and 22 */
-	if (!open || !close || sscanf(close + 1,
-				      " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-				      "%*s %*s %*s %*s %llu", &ret->state, &ppid, &start) != 3)
-		return -EIO;
-	ret->ppid = ppid;
-	ret->start = start;
-	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)(close - open - 1), open + 1);
-	return 0;
-}
-
 uint64_t proctree_start(pid_t pid)
 {
-	cleanup_fd int proc = host_open("/proc", O_RDONLY | O_DIRECTORY, 0);
-	struct thread_stat s;
-	char name[16];
+	struct hostproc_stat s;
 
-	snprintf(name, sizeof(name), "%d", (int)pid);
-	return proc >= 0 && read_stat(proc, name, &s) == 0 ? s.start : 0;
+	return hostproc_stat(pid, &s) == 0 ? s.start : 0;
 }
 
 /* vfork(2) keeps the caller asleep, deaf to stop signals, until the child is
@@ -110,8 +78,8 @@ static bool is_stopped(int task, const char *tid, char state)
 
 static int look_at_thread(int task, const char *tid, struct proctree_node *n, pid_t *ppid)
 {
-	struct thread_stat s;
-	int ret = read_stat(task, tid, &s);
+	struct hostproc_stat s;
+	int ret = hostproc_stat(atoi(tid), &s);
 
 	if (ret < 0)
 		return ret;
@@ -127,7 +95,7 @@ static int look_at_thread(int task, const char *tid, struct proctree_node *n, pi
 	/* one that is kept by the host tells more than one that could run */
 	if (n->stopped || s.state == 'D') {
 		n->state = s.state;
-		memcpy(n->comm, s.comm, sizeof(n->comm));
+		snprintf(n->comm, sizeof(n->comm), "%s", s.comm);
 	}
 	n->stopped = false;
 	return 0;
