@@ -109,7 +109,7 @@ _weir()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		_weir_words 'run list exec console log stats stop kill reboot policy version --help --version' "$cur"
+		_weir_words 'run list exec console log stats top pause resume stop kill reboot policy version --help --version' "$cur"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -126,9 +126,15 @@ _weir()
 	list | version) _weir_words '--json' "$cur" ;;
 	stats) _weir_words "--json $(_weir_guests)" "$cur" ;;
 	log) _weir_words "--console $(_weir_guests)" "$cur" ;;
-	stop)
+	top)
+		case $prev in
+		-n | -d | --filter) ;;
+		--sort) _weir_words 'cpu time sleeps preempts pid name state vcpu' "$cur" ;;
+		*) _weir_words "--batch --json -n -d --sort --reverse --filter $(_weir_guests)" "$cur" ;;
+		esac ;;
+	stop | pause)
 		[ "$prev" = -t ] || [ "$prev" = --time ] || _weir_words "-t $(_weir_guests)" "$cur" ;;
-	kill | reboot | console) _weir_words "$(_weir_guests)" "$cur" ;;
+	kill | reboot | resume | console) _weir_words "$(_weir_guests)" "$cur" ;;
 	esac
 }
 
