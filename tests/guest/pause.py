@@ -7,16 +7,26 @@ the user's rights allow; WEIR_TEST_MASK takes ways away, so that root tests all 
 
 import json
 import os
+import signal
 import subprocess
 import time
 
 import harness
-from harness import test
+from harness import Skipped, test
 
 # Ways to freeze, by the features that are hidden from weir, and what its log calls them.
 WAYS = {"root": {"": "in a cgroup", "cgroup2": "in a cgroup", "cgroup2,cgroup1": "by SIGSTOP"},
         "user": {"": None}, "single": {"": None}}
 LOADS = (["count"], ["tasks", "200"], ["forks"], ["traps"], ["vforks"], ["waits"], ["stopped"])
+
+
+def rmdir(path):
+    """Is it still there?"""
+    try:
+        os.rmdir(path)
+    except OSError:
+        return os.path.isdir(path)
+    return False
 
 
 class Load:
@@ -181,6 +191,86 @@ def pause_without_patience(case):
     load.runs("after a pause that failed")
     case.equal("state", load.state(), "running")
     load.pause_and_resume("afterwards")
+
+
+@test("commands", users=("root", "user"), policies=("hosting",))
+def pause_names_what_does_not_freeze(case):
+    """A task whose call nobody answers, as the guest's agent stands still."""
+    name = case.detached("/bin/sh", "-c", "while :; do mount -t tmpfs none /tmp; umount /tmp; done")
+    kernel = json.loads(case.weir("stats", "--json", name).out)["guest"]["kernel_pid"]
+    agents = [p for p in harness.descendants(kernel) if (harness.stat_fields(p) or ("", "", ""))[2] == "weir-agent"]
+    case.equal("agents", len(agents), 1)
+    os.kill(agents[0], signal.SIGSTOP)
+    try:
+        time.sleep(0.3)
+        r = case.weir("pause", "-t", "1", name, timeout=20)
+        case.one_line_error(r, 1, r"host process \d+ \((u?mount), state D\) did not freeze in time; the guest runs on")
+        case.matches("it runs on", case.weir("list").out, rf"(?m)^{name}\s+running\s")
+    finally:
+        os.kill(agents[0], signal.SIGCONT)
+    case.status(case.weir("pause", name), 0)
+    case.status(case.weir("resume", name), 0)
+    case.status(case.weir("exec", name, "--", "/bin/true"), 0)
+
+
+@test("commands", users=("root",), programs=["guest/pausable"])
+def pause_of_a_guest_with_groups_of_its_own(case):
+    """Tasks that are in another group than weir's stay there, and are stopped by a signal."""
+    tops = [t for t in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup") if os.path.exists(t + "/cgroup.procs")]
+    if not tops:
+        raise Skipped("no cgroup v2 tree")
+    load = Load(case, "tasks", "5")
+    group = os.path.join(tops[0], "test-" + case.ctx.unique())
+    os.mkdir(group)
+    case.cleanups.append(lambda: harness.wait_until(lambda: not rmdir(group)))
+    case.cleanups.append(lambda: harness.stop_popen(load.p))
+    task = [p for p in harness.descendants(load.p.pid) if harness.stat_fields(p)[2] == "pausable"][-1]
+    with open(group + "/cgroup.procs", "w") as f:
+        f.write(str(task))
+    load.pause_and_resume("with a group of its own")
+    case.matches("the way", case.weir("log", load.name).out, "pause: frozen by SIGSTOP")
+    with open(group + "/cgroup.procs") as f:
+        case.true("the task is where it was", str(task) in f.read().split())
+
+
+@test("commands", users=("root",), policies=(None,), programs=["guest/pausable"])
+def pause_with_delegation(case):
+    """An ordinary user to whom a v2 group was delegated: the guest is frozen in a group below it."""
+    tops = [t for t in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup") if os.path.exists(t + "/cgroup.procs")]
+    user = case.ctx.users.get("user")
+    if not tops or not user:
+        raise Skipped("no cgroup v2 tree, or no ordinary user")
+    case.user = user
+    group = os.path.join(tops[0], "test-" + case.ctx.unique())
+    os.mkdir(group)
+    case.cleanups.append(lambda: harness.wait_until(lambda: not rmdir(group)))
+    for name in ("", "/cgroup.procs", "/cgroup.subtree_control"):
+        os.chown(group + name, user.uid, user.gid)
+
+    def enter():
+        with open(group + "/cgroup.procs", "w") as f:
+            f.write("0")
+        os.setgroups([])
+        os.setgid(user.gid)
+        os.setuid(user.uid)
+
+    path = case.write(os.path.join(case.directory(), "steps"), "")
+    name = case.ctx.unique()
+    with open(path, "ab") as f:
+        p = subprocess.Popen(case.run_argv([case.ctx.program("guest/pausable"), "forks"], name=name), env=user.env(),
+                             cwd="/", stdin=subprocess.DEVNULL, stdout=f, start_new_session=True, preexec_fn=enter)
+    case.cleanups.append(lambda: harness.stop_popen(p))
+    case.true("it runs", harness.wait_until(lambda: os.path.getsize(path) > 20))
+    case.status(case.weir("pause", name), 0)
+    before = os.path.getsize(path)
+    time.sleep(0.25)
+    case.equal("steps while it was paused", os.path.getsize(path) - before, 0)
+    case.matches("the way", case.weir("log", name).out, "pause: frozen in a cgroup")
+    case.status(case.weir("resume", name), 0)
+    case.true("it runs again", harness.wait_until(lambda: os.path.getsize(path) > before + 20))
+    case.status(case.weir("kill", name), 0)
+    p.wait(15)
+    case.equal("groups that are left", [d for d in os.listdir(group) if "weir" in d], [])
 
 
 @test("commands", policies=(None,))
