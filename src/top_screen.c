@@ -58,6 +58,7 @@ struct screen {
 
 const char *top_screen_unfit(void)
 {
+	bool able;
 	int err;
 
 	if (!isatty(0) || !isatty(1))
@@ -65,9 +66,9 @@ const char *top_screen_unfit(void)
 	if (setupterm(NULL, 1, &err) != OK)
 		return "the terminal's type (TERM) is not known";
 	/* capnames of terminfo(5) */
-	if (!tigetstr("cup") || !tigetstr("clear"))
-		return "this terminal (TERM) cannot move its cursor";
-	return NULL;
+	able = tigetstr("cup") && tigetstr("clear");
+	del_curterm(cur_term);
+	return able ? NULL : "this terminal (TERM) cannot move its cursor";
 }
 
 /* ---- samples ------------------------------------------------------------- */
