@@ -188,7 +188,7 @@ def list_of_none(case):
 @test("commands", policies=("hosting", "all-trap"))
 def stats_fields(case):
     name = case.detached("/bin/sh", "-c", "hostname one; hostname two; mount /none /none 2>/dev/null; sleep 60")
-    harness.wait_until(lambda: '"mount"' in case.weir("stats", name, "--json").out)
+    harness.wait_until(lambda: '"syscall": "mount"' in case.weir("stats", name, "--json").out)
     s = load_json(case.status(case.weir("stats", name, "--json"), 0).out)
     has_fields("stats", s, ["guest", "boot", "traps", "time", "memory", "disks", "nets"])
     has_fields("guest", s["guest"], ["name", "state", "uptime_ns", "policy", "vcpus"])
