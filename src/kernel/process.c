@@ -129,6 +129,8 @@ int process_start(struct kernel *k, const struct spawn_request *rq, struct clien
 
 	if (r == 0)
 		r = go;
+	if (r == 0)
+		sched_adopted(k, p->pid);
 	if (r < 0) {
 		waitpid(p->pid, NULL, 0);
 		door_close(p->door);

@@ -115,6 +115,20 @@ void sched_adopt(struct kernel *k, pid_t host_pid)
 		walk_from(s, host_pid);
 }
 
+void sched_adopted(struct kernel *k, pid_t host_pid)
+{
+	struct sched *s = k->sched;
+	struct task *t;
+	bool observed;
+
+	pthread_mutex_lock(&s->lock);
+	t = task_find(&s->tasks, host_pid);
+	observed = !atomic_load(&s->sw) || (t && t->observed);
+	pthread_mutex_unlock(&s->lock);
+	if (!observed)
+		walk_from(s, host_pid);
+}
+
 void sched_enter(struct kernel *k)
 {
 	if (k->sched->vcpus.limited)

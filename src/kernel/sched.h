@@ -52,8 +52,10 @@ void sched_exit(struct kernel *k);
 void sched_start(struct kernel *k);
 
 /* A process is put into the guest by the kernel itself, and waits for its
- * program to run: nothing that it does then shall be missed. */
+ * program to run: nothing that it does then shall be missed. Before that the
+ * host may refuse to let an ordinary user observe it: then once it runs. */
 void sched_adopt(struct kernel *k, pid_t host_pid);
+void sched_adopted(struct kernel *k, pid_t host_pid);
 
 /* In the process that is to be init or exec'ed, before its program runs. */
 void sched_enter(struct kernel *k);
