@@ -7,9 +7,9 @@
  * (sleepwake_ring.c). The observer is a thread that reads the rings:
  *
  *   ACTIVE  It drains again and again. How soon is decided by what the last
- *           drain found: up to DELAY_BUSY while much is written, else twice as
- *           long as the last time, up to DELAY_MAX, as long as a guest task runs
- *           on some CPU.
+ *           drain found: DELAY_BUSY while much happens, else when some news are
+ *           to be expected, but at most after twice the time of the last wait,
+ *           and DELAY_MAX.
  *   ASLEEP  Nothing was written for QUIET and nothing runs. No timer: only a
  *           ring that fills up to its watermark ends this, or kick(). A few
  *           records may then lie in the rings until somebody drains.
@@ -41,6 +41,7 @@
 #include "passthrough/sleepwake_impl.h"
 
 #define OBSERVER_STACK (256 * 1024)
+#define OBSERVER_SLICE 100000	/* ns, the shortest that there is */
 
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define DELAY_MIN NSEC_PER_MSEC
@@ -49,7 +50,7 @@
 #define DELAY_FOREVER UINT64_MAX
 #define QUIET (250 * NSEC_PER_MSEC)	/* a preempted task has usually got a CPU by then */
 #define REAP_DELAY (100 * NSEC_PER_MSEC)
-#define BUSY_RECORDS 64		/* in one drain: a guest that deserves a close look */
+#define NEWS_WANTED 16		/* records for which a drain is worth its while */
 #define PEAK_RATE 16		/* bytes per us that two tasks write that only wake each other */
 
 /* The events of one sleepwake_attach(), one descriptor for each ring. */
@@ -209,9 +210,11 @@ static uint64_t next_delay(const struct sleepwake *sw, uint64_t last, const stru
 
 	if (!d->records && !sw->reap_ns && !rings_busy(&sw->rings) && quiet(sw))
 		return DELAY_FOREVER;
-	delay = MIN(last * 2, d->records >= BUSY_RECORDS ? DELAY_BUSY : DELAY_MAX);
+	delay = MIN(last * 2, DELAY_MAX);
+	if (d->news)
+		delay = MIN(delay, MAX(elapsed * NEWS_WANTED / d->news, DELAY_BUSY));
 	if (d->most)
-		delay = MIN(delay, (uint64_t)((double)elapsed * half / d->most));
+		delay = MIN(delay, elapsed / 1000 * half / d->most * 1000);
 	return MAX(delay, DELAY_MIN);
 }
 
@@ -278,15 +281,31 @@ static int observer_init(struct sleepwake *sw)
 	return 0;
 }
 
+/*
+ * Never to preempt what is observed, but to be the next when a CPU's slice ends,
+ * however many wait: that is what a short slice of one's own does (Linux 6.12;
+ * others take no notice). Without either we only disturb or lose more.
+ */
+static void observer_sched(void)
+{
+	const struct {	/* struct sched_attr, its first version; see sched_setattr(2) */
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} attr = { .size = sizeof(attr), .policy = SCHED_BATCH, .runtime = OBSERVER_SLICE };
+
+	host_call(SYS_sched_setattr, 0, &attr, 0);
+}
+
 static void *observer_thread(void *arg)
 {
 	struct sleepwake *sw = arg;
-	struct sched_param param = { 0 };
 	int ret;
 
 	prctl(PR_SET_NAME, "sleepwake");
-	/* Without it we only disturb more. */
-	sched_setscheduler(0, SCHED_BATCH, &param);
+	observer_sched();
 	ret = observer_init(sw);
 	pthread_mutex_lock(&sw->lock);
 	sw->start_result = ret;

@@ -7,7 +7,9 @@
  * tell. The observer is a thread of its own, SCHED_BATCH, so that it preempts
  * no guest task; it is woken by a ring that fills up, by a drain timer while
  * records come in, and by whoever wants to know now. An idle guest costs no
- * wake-up.
+ * wake-up. The other side of that: what a guest does that was idle for a quarter
+ * of a second, and does no more than a thousand sleeps since, is not known until
+ * somebody drains.
  *
  * It knows nothing of the guest kernel: the handler is given to it.
  */
@@ -29,14 +31,15 @@ enum sleepwake_kind {
 	SLEEPWAKE_RUN,		/* tid runs on cpu from now on */
 	SLEEPWAKE_SLEEP,	/* tid left cpu by itself: waits for something */
 	SLEEPWAKE_PREEMPT,	/* tid was taken off cpu and could still run */
-	SLEEPWAKE_LOST,		/* @lost records of cpu were lost: look again at all */
+	SLEEPWAKE_LOST,		/* @lost records of cpu were lost: look again at all.
+				 * 0: perhaps some; a later one may tell the number */
 };
 
 /* Pids are the host's. */
 struct sleepwake_record {
 	enum sleepwake_kind kind;
 	uint32_t cpu;		/* host's number */
-	uint64_t ns;		/* CLOCK_MONOTONIC of the host */
+	uint64_t ns;		/* CLOCK_MONOTONIC of the host; never goes back */
 	pid_t pid, tid;
 	pid_t ppid, ptid;	/* SLEEPWAKE_FORK */
 	uint64_t lost;		/* SLEEPWAKE_LOST */
@@ -45,7 +48,7 @@ struct sleepwake_record {
 
 /*
  * Both run on the observer's thread (or on that of sleepwake_drain()), never
- * at the same time.
+ * at the same time. They may attach; they may not drain nor close.
  */
 struct sleepwake_config {
 	/* One record; in order of time, over all CPUs of one drain. */
@@ -59,9 +62,12 @@ struct sleepwake_config {
 /**
  * sleepwake_open() - Start an observer of nobody yet
  *
- * Return: 0; -EACCES, -EPERM (perf_event_paranoid), -ENOSYS, -ENOENT (a host
- * without perf) if the host does not let us: states are then to be had from
- * /proc only.
+ * The first event of a host takes it a grace period of RCU, around 10 ms, in
+ * which the calling thread cannot be killed either.
+ *
+ * Return: 0; -EACCES, -EPERM (perf_event_paranoid, or no ring fits into
+ * perf_event_mlock_kb and RLIMIT_MEMLOCK), -ENOSYS, -ENOENT (a host without
+ * perf) if the host does not let us: states are then to be had from /proc only.
  */
 int sleepwake_open(const struct sleepwake_config *cfg, struct sleepwake **ret);
 void sleepwake_close(struct sleepwake *sw);
@@ -70,6 +76,9 @@ void sleepwake_close(struct sleepwake *sw);
  * sleepwake_attach() - Observe a task and all that it will make from now on
  * @tid: host's; a thread that runs already has to be attached by itself
  *
+ * Takes a descriptor for each CPU, until the task and all that it made have
+ * ended. A task that is attached twice is told of twice.
+ *
  * Return: 0, -ESRCH if it is gone, or why the host refused.
  */
 int sleepwake_attach(struct sleepwake *sw, pid_t tid);
@@ -77,7 +86,7 @@ int sleepwake_attach(struct sleepwake *sw, pid_t tid);
 /* Handle all records up to now, on the calling thread. */
 void sleepwake_drain(struct sleepwake *sw);
 
-/* Time of the observer's wake-ups, for stats. */
+/* How often the observer has woken up, for stats. */
 uint64_t sleepwake_wakeups(const struct sleepwake *sw);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * sleepwake_impl.h - the rings of the observer, and what it asks of them
  *
- * Only sleepwake.c and sleepwake_ring.c include this.
+ * Only sleepwake.c, sleepwake_ring.c and sleepwake_record.c include this.
  */
 #ifndef WEIR_PASSTHROUGH_SLEEPWAKE_IMPL_H
 #define WEIR_PASSTHROUGH_SLEEPWAKE_IMPL_H
@@ -13,6 +13,13 @@
 #include <stdint.h>
 
 #include "passthrough/sleepwake.h"
+
+/* What each record ends with, and what none is larger than. */
+#define RECORD_SAMPLE_TYPE (PERF_SAMPLE_TID | PERF_SAMPLE_TIME)
+#define RECORD_MAX 256
+
+/* Return: false for a record that we know nothing of. */
+bool record_read(const struct perf_event_header *h, uint32_t cpu, struct sleepwake_record *ret);
 
 /* The ring of one CPU: perf_event_open(2), "MMAP layout". */
 struct ring {
@@ -40,6 +47,7 @@ struct rings {
 /* What a drain found. */
 struct drained {
 	unsigned records;
+	unsigned news;	/* those of them that are not a task's being preempted */
 	uint64_t most;	/* bytes in the fullest ring */
 	bool ended;	/* a task ended, or may have: records were lost */
 };

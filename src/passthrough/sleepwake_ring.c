@@ -21,134 +21,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
-#define RING_MAX (256 << 10)	/* bytes: 10,000 records; two tasks that do nothing but wake each
-				 * other write 5,000 in the 10 ms between two drains */
-#define RING_TOTAL (4 << 20)	/* bytes that all rings of a guest may take together */
+#define RING_MAX (512 << 10)	/* bytes: 20,000 records. Two tasks that do nothing but wake each
+				 * other write as many in 35 ms */
+#define RING_SCARCE (128 << 10)	/* where all guests of a user share perf_event_mlock_kb */
+#define RING_TOTAL (2 << 20)	/* that all rings of a guest may take together */
 #define RING_MIN_PAGES 2
 #define RING_WATERMARK (32 << 10)	/* bytes that wake an observer that sleeps; a wake-up costs
 					 * the host 6 us on the CPU that is observed */
 #define RING_MAX_CPUS 8192	/* the largest NR_CPUS that a host can have */
-#define RING_RECORD 256		/* larger than any record that we ask for */
 #define RING_FREE_STEP 4096	/* bytes read until the host may write over them */
-
-/* ---- records ------------------------------------------------------------ */
-
-/* At the end of each record: sample_id_all with SAMPLE_TYPE. */
-#define SAMPLE_TYPE (PERF_SAMPLE_TID | PERF_SAMPLE_TIME)
-struct sample_id {
-	uint32_t pid, tid;
-	uint64_t time;
-};
-
-/* PERF_RECORD_FORK, PERF_RECORD_EXIT */
-struct record_task {
-	struct perf_event_header h;
-	uint32_t pid, ppid, tid, ptid;
-	uint64_t time;
-};
-
-/* PERF_RECORD_COMM; the name is filled up with NULs to 8 bytes */
-struct record_comm {
-	struct perf_event_header h;
-	uint32_t pid, tid;
-	char comm[];
-};
-
-struct record_lost {
-	struct perf_event_header h;
-	uint64_t id, lost;
-};
-
-/* PERF_RECORD_LOST_SAMPLES has no id */
-struct record_lost_samples {
-	struct perf_event_header h;
-	uint64_t lost;
-};
-
-static void read_task(const void *data, struct sleepwake_record *r)
-{
-	const struct record_task *t = data;
-
-	r->kind = t->h.type == PERF_RECORD_FORK ? SLEEPWAKE_FORK : SLEEPWAKE_EXIT;
-	r->pid = t->pid;
-	r->tid = t->tid;
-	if (r->kind == SLEEPWAKE_FORK) {
-		r->ppid = t->ppid;
-		r->ptid = t->ptid;
-	}
-}
-
-static void read_comm(const void *data, struct sleepwake_record *r)
-{
-	const struct record_comm *c = data;
-	size_t len = c->h.size - sizeof(*c) - sizeof(struct sample_id);
-
-	r->kind = c->h.misc & PERF_RECORD_MISC_COMM_EXEC ? SLEEPWAKE_EXEC : SLEEPWAKE_COMM;
-	r->pid = c->pid;
-	r->tid = c->tid;
-	memcpy(r->comm, c->comm, MIN(len, sizeof(r->comm) - 1));
-}
-
-static void read_switch(const void *data, struct sleepwake_record *r)
-{
-	const struct perf_event_header *h = data;
-
-	if (!(h->misc & PERF_RECORD_MISC_SWITCH_OUT))
-		r->kind = SLEEPWAKE_RUN;
-	else if (h->misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT)
-		r->kind = SLEEPWAKE_PREEMPT;
-	else
-		r->kind = SLEEPWAKE_SLEEP;
-}
-
-static void read_lost(const void *data, struct sleepwake_record *r)
-{
-	r->kind = SLEEPWAKE_LOST;
-	r->lost = ((const struct record_lost *)data)->lost;
-}
-
-static void read_lost_samples(const void *data, struct sleepwake_record *r)
-{
-	r->kind = SLEEPWAKE_LOST;
-	r->lost = ((const struct record_lost_samples *)data)->lost;
-}
-
-static const struct record_format {
-	size_t size;	/* without the sample_id */
-	void (*read)(const void *data, struct sleepwake_record *r);
-} formats[] = {
-	[PERF_RECORD_LOST] = { sizeof(struct record_lost), read_lost },
-	[PERF_RECORD_COMM] = { sizeof(struct record_comm), read_comm },
-	[PERF_RECORD_EXIT] = { sizeof(struct record_task), read_task },
-	[PERF_RECORD_FORK] = { sizeof(struct record_task), read_task },
-	[PERF_RECORD_LOST_SAMPLES] = { sizeof(struct record_lost_samples), read_lost_samples },
-	[PERF_RECORD_SWITCH] = { sizeof(struct perf_event_header), read_switch },
-};
-
-/* Return: false for a record that we know nothing of. */
-static bool read_record(const struct ring *r, const struct perf_event_header *h,
-			struct sleepwake_record *ret)
-{
-	const struct record_format *f = &formats[MIN(h->type, ARRAY_SIZE(formats) - 1)];
-	struct sample_id id;
-
-	if (h->type >= ARRAY_SIZE(formats) || !f->read || h->size < f->size + sizeof(id))
-		return false;
-	memcpy(&id, (const char *)h + h->size - sizeof(id), sizeof(id));
-	*ret = (struct sleepwake_record){
-		.cpu = r->cpu,
-		.ns = id.time,
-		.pid = id.pid,
-		.tid = id.tid,
-	};
-	f->read(h, ret);
-	return true;
-}
 
 /* ---- reading a ring ------------------------------------------------------ */
 
@@ -166,7 +53,7 @@ static void ring_free(struct ring *r)
 {
 	uint64_t head = __atomic_load_n(&r->page->data_head, __ATOMIC_RELAXED);
 
-	if (head - r->page->data_tail + RING_RECORD > r->size)
+	if (head - r->page->data_tail + RECORD_MAX > r->size)
 		r->suspect = true;
 	__atomic_store_n(&r->page->data_tail, r->tail, __ATOMIC_RELEASE);
 }
@@ -179,7 +66,7 @@ static void ring_discard(struct ring *r)
 }
 
 /* The record at the tail, in one piece. Return: NULL if there is none. */
-static const struct perf_event_header *ring_peek(struct ring *r, char buf[RING_RECORD])
+static const struct perf_event_header *ring_peek(struct ring *r, char buf[RECORD_MAX])
 {
 	uint64_t at = r->tail & (r->size - 1);
 	const struct perf_event_header *h = (const void *)(ring_data(r) + at);
@@ -189,7 +76,7 @@ static const struct perf_event_header *ring_peek(struct ring *r, char buf[RING_R
 		return NULL;
 	size = h->size;
 	if (size < sizeof(*h) || size % sizeof(uint64_t) || size > r->head - r->tail ||
-	    size > RING_RECORD) {
+	    size > RECORD_MAX) {
 		ring_discard(r);
 		return NULL;
 	}
@@ -203,13 +90,13 @@ static const struct perf_event_header *ring_peek(struct ring *r, char buf[RING_R
 /* Have the oldest record up to @until in r->next. Return: is there one? */
 static bool ring_next(struct ring *r, uint64_t until)
 {
-	_Alignas(uint64_t) char buf[RING_RECORD];
+	_Alignas(uint64_t) char buf[RECORD_MAX];
 	const struct perf_event_header *h;
 
 	while (!r->waiting && (h = ring_peek(r, buf)) != NULL) {
 		uint64_t size = h->size;
 
-		r->waiting = read_record(r, h, &r->next);
+		r->waiting = record_read(h, r->cpu, &r->next);
 		if (r->waiting && r->next.ns > until) {
 			r->waiting = false;
 			r->head = r->tail;
@@ -237,25 +124,16 @@ static void ring_begin(struct ring *r, struct drained *d)
 
 static void note(struct ring *r, const struct sleepwake_record *rec, struct drained *d)
 {
-	switch (rec->kind) {
-	case SLEEPWAKE_RUN:
+	bool out = rec->kind == SLEEPWAKE_SLEEP || rec->kind == SLEEPWAKE_PREEMPT;
+	bool end = rec->kind == SLEEPWAKE_EXIT;
+
+	if (rec->kind == SLEEPWAKE_RUN)
 		r->running = rec->tid;
-		break;
-	case SLEEPWAKE_SLEEP:
-	case SLEEPWAKE_PREEMPT:
+	else if (out || (end && r->running == rec->tid))
 		r->running = 0;
-		break;
-	case SLEEPWAKE_EXIT:
-		if (r->running == rec->tid)
-			r->running = 0;
-		d->ended = true;
-		break;
-	case SLEEPWAKE_LOST:
-		d->ended = true;
-		break;
-	default:
-		break;
-	}
+	d->records++;
+	d->news += rec->kind != SLEEPWAKE_RUN && rec->kind != SLEEPWAKE_PREEMPT;
+	d->ended |= end || rec->kind == SLEEPWAKE_LOST;
 }
 
 static void deliver(struct rings *rs, struct ring *r, const struct sleepwake_config *cfg,
@@ -264,7 +142,6 @@ static void deliver(struct rings *rs, struct ring *r, const struct sleepwake_con
 	r->waiting = false;
 	r->next.ns = rs->now = MAX(r->next.ns, rs->now);
 	note(r, &r->next, d);
-	d->records++;
 	cfg->record(cfg->ctx, &r->next);
 }
 
@@ -353,7 +230,7 @@ static void event_attr(struct perf_event_attr *a)
 		.size = sizeof(*a),
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_DUMMY,
-		.sample_type = SAMPLE_TYPE,
+		.sample_type = RECORD_SAMPLE_TYPE,
 		.sample_id_all = 1,
 		.exclude_kernel = 1,	/* what an ordinary user may ask for */
 		.exclude_hv = 1,
@@ -470,6 +347,19 @@ static int rings_cpus(struct rings *rs)
 	return rs->n ? 0 : -ENODEV;
 }
 
+/* How many bytes each ring should have. */
+static size_t rings_bytes(const struct rings *rs)
+{
+	size_t bytes = MIN(RING_MAX, RING_TOTAL / rs->n);
+	struct rlimit lock;
+
+	/* Beyond perf_event_mlock_kb for each CPU and user, the host takes it from
+	 * what each guest kernel may lock. */
+	if (getrlimit(RLIMIT_MEMLOCK, &lock) == 0 && lock.rlim_cur / rs->n < bytes + rs->page_size)
+		bytes = MIN(bytes, RING_SCARCE);
+	return bytes;
+}
+
 int rings_open(struct rings *rs, pid_t owner, size_t bytes)
 {
 	int ret;
@@ -479,12 +369,10 @@ int rings_open(struct rings *rs, pid_t owner, size_t bytes)
 	if (ret < 0)
 		return ret;
 	if (!bytes)
-		bytes = MIN(RING_MAX, RING_TOTAL / rs->n);
+		bytes = rings_bytes(rs);
 	bytes = MAX(bytes, RING_MIN_PAGES * rs->page_size);
 	while (bytes & (bytes - 1))
 		bytes &= bytes - 1;
-	/* An ordinary user may lock perf_event_mlock_kb for each CPU, for all guests
-	 * together, and what RLIMIT_MEMLOCK allows for each. */
 	do {
 		ret = rings_try(rs, owner, bytes);
 		bytes /= 2;
