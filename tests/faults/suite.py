@@ -64,9 +64,9 @@ class Before:
 
         harness.wait_until(lambda: not left(), seconds)
         found = left()
-        # The next command of any kind clears up what a killed one could not.
-        listed = self.case.weir("list")
-        if name in listed.out:
+        # The next command of any kind clears up what a killed one could not, once the
+        # host has let go of the last thread of it: that is a little after its name is gone.
+        if not harness.wait_until(lambda: name not in self.case.weir("list").out, 1.0):
             found.append("the guest is in the list")
         harness.wait_until(lambda: not (self.new_files(name) or self.new_cgroups(name)), 2.0)
         if new := self.new_files(name):
