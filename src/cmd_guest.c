@@ -272,6 +272,9 @@ int cmd_resume(int argc, char **argv)
 int cmd_version(int argc, char **argv)
 {
 	static const char *const absent[] = {
+#if !HAVE_FUSE
+		"FUSE",
+#endif
 #if !HAVE_NCURSES
 		"screen of weir top (ncurses)",
 #endif
