@@ -11,33 +11,46 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/log.h"
+#include "kernel/machine.h"
 #include "kernel/syscall.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
-/* Memory: the smaller of the host's and the policy's limit. */
-static void limit_memory(const struct kernel *k, struct sysinfo *si)
-{
-	uint64_t unit = si->mem_unit, limit = k->cfg->policy->memory / unit;
-	uint64_t used = cgroup_memory_used(&k->cgroup) / unit;
+#define LOAD_ONE 65536	/* a load of 1 in sysinfo(2): SI_LOAD_SHIFT, linux/sysinfo.h */
 
-	if (!limit || limit >= si->totalram)
-		return;
-	si->totalram = limit;
-	si->freeram = limit > used ? limit - used : 0;
-	si->sharedram = si->bufferram = si->totalhigh = si->freehigh = 0;
-	si->totalswap = si->freeswap = 0;
+/* In the host's unit, which fits whatever it has. */
+static void show_memory(const struct machine_memory *m, struct sysinfo *si)
+{
+	uint64_t unit = si->mem_unit;
+
+	si->totalram = m->total / unit;
+	si->freeram = m->free / unit;
+	si->sharedram = m->shared / unit;
+	si->bufferram = si->totalhigh = si->freehigh = 0;
+	si->totalswap = m->swap_total / unit;
+	si->freeswap = m->swap_free / unit;
 }
 
 long sys_sysinfo(struct kernel *k, struct call *c)
 {
+	unsigned needs = MACHINE_TIME | MACHINE_SCHED;
+	cleanup_free struct machine_facts *f = malloc(sizeof(*f));
 	struct sysinfo si;
-	int ret = host_result(sysinfo(&si));
+	int ret = f ? host_result(sysinfo(&si)) : -ENOMEM;
 
+	/* Without a limit the host's numbers are the guest's. */
+	if (ret == 0 && machine_own_memory(k))
+		needs |= MACHINE_MEMORY;
+	if (ret == 0)
+		ret = machine_look(k, needs, f);
 	if (ret < 0)
 		return ret;
-	si.uptime = (host_now() - k->start_ns) / NSEC_PER_SEC;
-	limit_memory(k, &si);
+	si.uptime = (f->uptime_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC;	/* up, as the host does */
+	si.procs = f->sched.tasks;
+	for (int i = 0; i < 3; i++)
+		si.loads[i] = f->sched.load[i] * LOAD_ONE;
+	if (needs & MACHINE_MEMORY)
+		show_memory(&f->memory, &si);
 	return arg_copy_out(c, 0, &si, sizeof(si));
 }
 

@@ -68,28 +68,55 @@ long sys_sched_setaffinity(struct kernel *k, struct call *c)
 	return ret;
 }
 
+/* A task that the scheduler has not heard of yet: if the host has it, nobody has
+ * taken a CPU from it. */
+static int new_task_affinity(struct kernel *k, struct call *c, cpu_set_t *ret, size_t size)
+{
+	char mask[CPU_MASK_MAX] = {};
+	struct act act = {
+		.nr = SYS_sched_getaffinity, .arg = { 0, sizeof(mask) },
+		.ptr[2] = mask, .len[2] = sizeof(mask), .out_arg = -1,
+	};
+	long n = act_on_pid(k, c, &act);
+
+	for (unsigned i = 0; n >= 0 && i < sched_nvcpus(k); i++)
+		CPU_SET_S(i, size, ret);
+	return MIN(n, 0);
+}
+
+/* In the guest's numbers, and as long as a set of its CPUs has to be. Any task
+ * may ask about any other that it sees. */
 long sys_sched_getaffinity(struct kernel *k, struct call *c)
 {
 	uint32_t len = MIN(arg_u32(c, 1), (uint32_t)CPU_MASK_MAX);
+	unsigned ncpus = sched_nvcpus(k);
+	size_t need = (ncpus + 63) / 64 * sizeof(uint64_t);
 	char mask[CPU_MASK_MAX] = {};
-	struct act act = { .nr = SYS_sched_getaffinity, .out = mask, .out_arg = 2 };
-	long n;
+	pid_t tid;
 	int ret;
 
-	if (arg_u32(c, 1) & (sizeof(long) - 1))
+	if ((len & (sizeof(long) - 1)) || len * 8 < ncpus)
 		return -EINVAL;
-	act.arg[1] = len;
-	act.ptr[2] = mask;
-	act.len[2] = len;
-	/* Its own mask any task may read: no need for another to do it. */
-	if (arg_int(c, 0) == 0)
-		n = host_call(SYS_sched_getaffinity, c->tid, len, mask);
-	else
-		n = act_on_pid(k, c, &act);
-	if (n < 0)
-		return n;
-	ret = arg_copy_out(c, 2, mask, n);
-	return ret < 0 ? ret : n;
+	tid = target_tid(k, c);
+	ret = tid < 0 ? tid : sched_get_affinity(k, tid, (cpu_set_t *)mask, sizeof(mask));
+	if (ret == -ESRCH && arg_int(c, 0) > 0)
+		ret = new_task_affinity(k, c, (cpu_set_t *)mask, sizeof(mask));
+	if (ret == 0)
+		ret = arg_copy_out(c, 2, mask, need);
+	return ret < 0 ? ret : (long)need;
+}
+
+/* getcpu(cpu, node, unused): the call, not the vDSO's function, which the host
+ * answers without being asked. */
+long sys_getcpu(struct kernel *k, struct call *c)
+{
+	int cpu = sched_cpu_of(k, c->tid), ret = 0;
+	unsigned value[] = { MAX(cpu, 0), 0 };
+
+	for (int i = 0; i < 2 && ret == 0; i++)
+		if (c->arg[i])
+			ret = arg_copy_out(c, i, &value[i], sizeof(value[i]));
+	return ret;
 }
 
 long sys_sched_setscheduler(struct kernel *k, struct call *c)

@@ -7,11 +7,10 @@
  */
 #include <errno.h>
 #include <sched.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/capability.h>
 #include <sys/utsname.h>
 
+#include "kernel/machine.h"
 #include "kernel/syscall.h"
 #include "passthrough/hostcall.h"
 
@@ -66,9 +65,6 @@ long sys_uname(struct kernel *k, struct call *c)
 		ret = host_result(uname(&u));
 	if (ret < 0)
 		return ret;
-	if (k->cfg->policy->kernel_release) {
-		memset(u.release, 0, sizeof(u.release));
-		snprintf(u.release, sizeof(u.release), "%s", k->cfg->policy->kernel_release);
-	}
+	machine_release(k, &u);
 	return arg_copy_out(c, 0, &u, sizeof(u));
 }

@@ -35,6 +35,7 @@ static const struct {
 	  cpus_decided_by },
 	{ "sched_getaffinity", "sched_getaffinity = fix (for vcpus and placement)",
 	  cpus_decided_by },
+	{ "getcpu", "getcpu = fix (for vcpus and placement)", cpus_decided_by },
 };
 
 static bool lane_passes(enum lane lane)
