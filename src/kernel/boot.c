@@ -24,6 +24,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
+#include "kernel/procfs.h"
 #include "kernel/sched.h"
 #include "kernel/util.h"
 #include "passthrough/embedded.h"
@@ -181,7 +182,9 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 	const struct policy *p = policy(k);
 	const int not_ours[] = { k->cfg->state_dir, k->cfg->state_lock, k->cfg->control,
 				 k->cfg->monitor, -1 };
+	struct view_config view;
 	struct agent_config cfg = {
+		.view = &view,
 		.not_ours = not_ours,
 		.userns_fd = k->userns_fd,
 		.ns = &k->ns,
@@ -195,6 +198,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 	struct stat st;
 	int ret;
 
+	procfs_plan(k, &view);
 	nsproxy_init(&k->ns);
 	for (int i = 0; i < POLICY_NUM_NS; i++) {
 		k->ns.ns[i].mode = mode[p->ns[i].mode];
@@ -408,6 +412,7 @@ static const struct initcall {
 	{ "sched",	sched_init,	sched_exit },	 /* the guest's CPUs */
 	{ "root",	rootfs_init,	rootfs_exit },	 /* opened, not yet mounted */
 	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
+	{ "procfs",	procfs_init,	procfs_exit },	 /* the guest's machine */
 	{ "console",	console_init,	console_exit },
 	{ "control",	control_init,	controls_exit }, /* weir exec, stats ... */
 	{ "init",	init_init,	init_exit },	 /* mask, door, first program */

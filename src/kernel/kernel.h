@@ -72,6 +72,7 @@ struct kernel {
 	int userns_fd;			/* -1: the host's */
 	struct agent agent;
 	struct console *console;	/* the guest's pty; NULL: it has none */
+	struct procfs *procfs;		/* the guest's view of its machine */
 	struct id_map guest_uid, guest_gid;	/* the guest's, against ours */
 	uint64_t mntns_inode;		/* the guest's own namespaces */
 	uint64_t userns_inode;

@@ -19,6 +19,7 @@
 #include <sys/sysmacros.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/proc_files.h"
 #include "kernel/syscall.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
@@ -55,6 +56,11 @@ static int refuse_fs(const char *type)
 			return -EPERM;
 	}
 	return -ENODEV;
+}
+
+const char *guest_fs_name(unsigned i)
+{
+	return i < ARRAY_SIZE(guest_fs) ? guest_fs[i].type : "";
 }
 
 static const struct guest_fs *find_fs(const char *type)

@@ -24,6 +24,7 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
+#include "ns/view.h"
 #include "passthrough/hostcall.h"
 
 enum { FD_REPLY, FD_ROOT, FD_CWD, FD_MNTNS };
@@ -156,6 +157,20 @@ static long make_device(const uint64_t arg[6], const struct root_kept *kept)
 	return ret;
 }
 
+static long call(int nr, const uint64_t given[6])
+{
+	uint64_t arg[6];
+	int ret;
+
+	memcpy(arg, given, sizeof(arg));
+	ret = view_guard(nr, arg);
+	if (ret < 0)
+		return ret;
+	if (nr == SYS_umount2)
+		return view_umount(arg);
+	return host_call(nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+}
+
 static long perform(const struct act_wire *w, const uint64_t arg[6], const struct root_kept *kept)
 {
 	switch (w->kind) {
@@ -164,7 +179,7 @@ static long perform(const struct act_wire *w, const uint64_t arg[6], const struc
 	case ACT_MKNOD:
 		return make_device(arg, kept);
 	default:
-		return host_call(w->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+		return call(w->nr, arg);
 	}
 }
 

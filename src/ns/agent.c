@@ -102,18 +102,22 @@ static int enter_userns(int fd)
 {
 	int ret;
 
+	if (fd >= 0) {
+		ret = host_call(SYS_setns, fd, CLONE_NEWUSER);
+		if (ret < 0)
+			return ret;
+	}
+	view_open_device();
 	if (fd < 0)
 		return 0;
-	ret = host_call(SYS_setns, fd, CLONE_NEWUSER);
-	if (ret < 0)
-		return ret;
 	/* With setgroups denied (a single id) the list stays, and does not matter. */
 	setgroups(0, NULL);
 	ret = host_call(SYS_setresgid, 0, 0, 0);
 	return ret < 0 ? ret : host_call(SYS_setresuid, 0, 0, 0);
 }
 
-static int build(const struct agent_config *cfg, struct root_kept *kept, struct ns_error *err)
+static int build(const struct agent_config *cfg, struct root_kept *kept, int *view,
+		 struct ns_error *err)
 {
 	int ret = nsproxy_join(cfg->ns, err);
 
@@ -126,6 +130,10 @@ static int build(const struct agent_config *cfg, struct root_kept *kept, struct 
 	}
 	prctl(PR_SET_DUMPABLE, 0);
 	ret = nsproxy_enter(cfg->ns, err);
+	if (ret == 0 && cfg->view->n) {
+		*view = view_mount(cfg->view, err);
+		ret = MIN(*view, 0);
+	}
 	if (ret == 0)
 		ret = root_build(cfg->root, err);
 	if (ret == 0)
@@ -163,8 +171,9 @@ static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg,
 {
 	struct agent_self *self = calloc(1, sizeof(*self));
 	struct ns_error err = {};
-	int ns[NUM_AGENT_NS], ret;
+	int fds[NUM_AGENT_NS + 1], *view = &fds[NUM_AGENT_NS], ret;
 
+	*view = -1;
 	for (const int *fd = cfg->not_ours; fd && *fd >= 0; fd++)
 		close(*fd);
 	prctl(PR_SET_NAME, "weir-agent");
@@ -175,15 +184,16 @@ static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg,
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN);
 	*self = (struct agent_self){ .cfg = cfg, .sock = sock, .pidns = -1, .init_pidfd = -1 };
-	ret = build(cfg, &self->kept, &err);
+	ret = build(cfg, &self->kept, view, &err);
 	if (ret == 0)
-		ret = open_namespaces(ns, &err);
+		ret = open_namespaces(fds, &err);
 	/* The guest's own, from before it entered its root. */
 	host_null_stdio(0, 2);
-	if (agent_send_reply(sock, ret, 0, err.text, ns, ret < 0 ? 0 : NUM_AGENT_NS) < 0 || ret < 0)
+	if (agent_send_reply(sock, ret, 0, err.text, fds,
+			     ret < 0 ? 0 : NUM_AGENT_NS + (*view >= 0)) < 0 || ret < 0)
 		_exit(1);
-	for (int i = 0; i < NUM_AGENT_NS; i++)
-		close(ns[i]);
+	for (int i = 0; i <= NUM_AGENT_NS; i++)
+		cleanup_fd_p(&fds[i]);
 	serve(self);
 }
 
@@ -257,8 +267,10 @@ int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error
 	if (ret < 0)
 		snprintf(err->text, sizeof(err->text), "%s",
 			 r.text[0] ? r.text : "the agent died while it built the guest");
-	if (ret == 0)
+	if (ret == 0) {
 		memcpy(a->ns, fds, sizeof(a->ns));
+		a->view = fds[NUM_AGENT_NS];
+	}
 	return ret;
 }
 
@@ -274,6 +286,8 @@ void agent_stop(struct agent *a)
 	cleanup_fd_p(&a->pidfd);
 	for (int i = 0; i < NUM_AGENT_NS; i++)
 		cleanup_fd_p(&a->ns[i]);
+	cleanup_fd_p(&a->view);
+	a->view = -1;
 }
 
 int agent_pty(struct agent *a, bool console, int *ret_master, int *ret_slave)

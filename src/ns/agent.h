@@ -27,6 +27,7 @@
 
 #include "ns/nsproxy.h"
 #include "ns/root.h"
+#include "ns/view.h"
 
 #define AGENT_MAX_DATA (64 * 1024)	/* memory that one act may point to */
 #define AGENT_MAX_GROUPS 256
@@ -73,6 +74,7 @@ struct agent_config {
 	const struct nsproxy *ns;
 	struct root *root;
 	const char *hostname;		/* NULL: leave it */
+	const struct view_config *view;
 	bool net_up;
 	const int *not_ours;		/* the kernel's descriptors, closed first; -1 ends them */
 	void (*enter)(void *ctx, const struct spawn *s) __attribute__((noreturn));
@@ -86,6 +88,7 @@ struct agent {
 	pid_t pid;
 	int pidfd;
 	int ns[NUM_AGENT_NS];	/* the guest's namespaces, from agent_start() on */
+	int view;		/* as view_mount() gave it, to be taken; -1: no view */
 };
 
 /**

@@ -16,6 +16,7 @@
 #include "kernel/util.h"
 #include "ns/mount.h"
 #include "ns/rootfs.h"
+#include "ns/view.h"
 #include "passthrough/hostcall.h"
 
 const struct root_device root_devices[NUM_ROOT_DEVICES] = {
@@ -136,9 +137,9 @@ int root_keep(struct root *root, struct root_kept *ret, struct ns_error *err)
 {
 	static const char *const trees[NUM_ROOT_TREES] = { "proc", "sys" };
 
-	/* With what protects it, where something must: such a copy can only be
-	 * unmounted as a whole (umount -R). */
-	ret->whole = root->cfg.identity_risk;
+	/* With what lies over it, where something must: such a copy can only be
+	 * unmounted as a whole (umount -R, view_umount()). */
+	ret->whole = root->cfg.identity_risk || view_is_attached();
 	for (int i = 0; i < NUM_ROOT_TREES; i++) {
 		ret->tree[i] = host_openat(root->fd, trees[i], O_PATH | O_DIRECTORY, 0);
 		ret->spare[i] = mount_clone(root->fd, trees[i], ret->whole);

@@ -190,17 +190,22 @@ static int usher(struct spawn_job *job)
 	return report_process(job, pid, pidfd, await_listener(job, pidfd));
 }
 
-/* Init has entered the root, and we with it. While it readies itself, take away
- * the old root, and keep what the guest must not be able to change under us.
- * Return: 0 before init may run. */
-static int share_root(struct agent_self *self, struct spawn_job *job)
+/* Init enters the root, and we with it. While it readies itself, take away the
+ * old root, put our files over those of /proc and /sys, and keep what the guest
+ * must not be able to change under us. Return: 0 before init may run. */
+static int share_root(struct agent_self *self, struct spawn_job *job, int host)
 {
 	struct ns_error err = {};
 	int ret;
 
+	/* While init is on its way. */
+	if (self->cfg->view->n)
+		view_prepare(self->cfg->view, host, AT_FDCWD);
 	if (!await_word(&job->page->entered, self->init_pidfd))
 		return -ESRCH;
 	ret = root_detach_old(self->cfg->root, &err);
+	if (ret == 0)
+		ret = view_attach(self->cfg->view, AT_FDCWD, &err);
 	if (ret == 0)
 		ret = root_keep(self->cfg->root, &self->kept, &err);
 	if (ret < 0)
@@ -224,6 +229,8 @@ static int first_spawn(struct agent_self *self, struct spawn_job *job)
 {
 	/* stdin is /dev/null, as are the other two. */
 	cleanup_fd int null = host_result(fcntl(0, F_DUPFD_CLOEXEC, 3));
+	/* Looked at after init has moved it away. */
+	cleanup_fd int host = host_open("/", O_PATH | O_DIRECTORY, 0);
 	int ret = null < 0 ? null : place_stdio(job), listener;
 	pid_t pid;
 
@@ -237,12 +244,13 @@ static int first_spawn(struct agent_self *self, struct spawn_job *job)
 	self->init_pidfd = host_pidfd_open(pid, 0);
 	if (self->init_pidfd < 0)
 		return report_error(job, self->init_pidfd, "cannot hold the guest's init");
-	ret = share_root(self, job);
+	ret = share_root(self, job, host);
 	if (ret < 0 && ret != -ESRCH)
 		return report_error(job, ret, "cannot take the host's root away");
 	listener = await_listener(job, self->init_pidfd);
 	ret = report_process(job, pid, self->init_pidfd, listener);
 	part_from_init(self, job, null, listener);
+	view_settle();
 	return ret;
 }
 

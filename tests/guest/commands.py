@@ -187,7 +187,7 @@ def list_of_none(case):
 
 @test("commands", policies=("hosting", "all-trap"))
 def stats_fields(case):
-    name = case.detached("/bin/sh", "-c", "hostname one; hostname two; mount /none /none 2>/dev/null; sleep 60")
+    name = case.detached("/bin/sh", "-c", "hostname one; hostname two; mount -t tmpfs none /none 2>/dev/null; sleep 60")
     harness.wait_until(lambda: '"syscall": "mount"' in case.weir("stats", name, "--json").out)
     s = load_json(case.status(case.weir("stats", name, "--json"), 0).out)
     has_fields("stats", s, ["guest", "boot", "traps", "time", "memory", "disks", "nets"])

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * procfs_fuse.c - the files of proc_files.h over FUSE
+ *
+ * An open file has the text of its last read from the beginning: who reads on
+ * gets the rest of the same text, who goes back to the beginning a new one, as
+ * with the host's own files. Names and attributes never change, so the host
+ * asks for each once.
+ */
+#include "config.h"
+#include "kernel/procfs.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#if HAVE_FUSE
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/proc_files.h"
+#include "kernel/util.h"
+#include "passthrough/fuse.h"
+#include "passthrough/hostcall.h"
+
+#define FOREVER (365.0 * 86400)	/* seconds */
+#define CPU_SHIFT 16		/* an inode: CPU, then index in proc_nodes[] + 1 */
+
+/* No lock: requests are answered one at a time. */
+struct opened {
+	struct text text;
+	bool read;		/* from the beginning: the next time is a new one */
+};
+
+static struct kernel *kernel_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static fuse_ino_t inode(unsigned index, unsigned cpu)
+{
+	return ((fuse_ino_t)cpu << CPU_SHIFT) | (index + 1);
+}
+
+static unsigned index_of(fuse_ino_t ino)
+{
+	return (ino & ((1u << CPU_SHIFT) - 1)) - 1;
+}
+
+static unsigned cpu_of(fuse_ino_t ino)
+{
+	return ino >> CPU_SHIFT;
+}
+
+static struct timespec born;	/* of all files: when we began to serve them */
+
+static void attributes(struct kernel *k, fuse_ino_t ino, struct stat *st)
+{
+	enum proc_kind kind = proc_nodes[index_of(ino)].kind;
+
+	/* No size, as in /proc: it is known when it is read. */
+	*st = (struct stat){
+		.st_ino = ino,
+		.st_mode = kind == PROC_DIR ? S_IFDIR | 0555 : S_IFREG | 0444,
+		.st_nlink = kind == PROC_DIR ? 2 : 1,
+		.st_atim = born,
+		.st_mtim = born,
+		.st_ctim = born,
+	};
+}
+
+static void entry(struct kernel *k, fuse_ino_t ino, struct fuse_entry_param *e)
+{
+	*e = (struct fuse_entry_param){
+		.ino = ino, .attr_timeout = FOREVER, .entry_timeout = FOREVER,
+	};
+	attributes(k, ino, &e->attr);
+}
+
+/* The @n-th name of a directory. Return: its inode, 0 behind the last. */
+static fuse_ino_t child(struct kernel *k, fuse_ino_t dir, unsigned n, char name[32])
+{
+	for (unsigned i = PROC_ROOT + 1; i < proc_nnodes; i++) {
+		const struct proc_node *node = &proc_nodes[i];
+		unsigned many = proc_node_per_cpu(node) ? sched_nvcpus(k) : 1;
+
+		if (node->parent != index_of(dir))
+			continue;
+		if (n >= many) {
+			n -= many;
+			continue;
+		}
+		if (proc_node_per_cpu(node))
+			snprintf(name, 32, "cpu%u", n);
+		else
+			snprintf(name, 32, "%s", node->name);
+		return inode(i, proc_node_per_cpu(node) ? n : cpu_of(dir));
+	}
+	return 0;
+}
+
+static void op_init(void *kernel, struct fuse_conn_info *conn)
+{
+	/* All names with their attributes at once; requests in memory. */
+	conn->want &= ~(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_SPLICE_READ |
+			FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *wanted)
+{
+	struct fuse_entry_param e;
+	char name[32];
+	fuse_ino_t ino;
+
+	for (unsigned n = 0; (ino = child(kernel_of(req), parent, n, name)) != 0; n++) {
+		if (!streq(name, wanted))
+			continue;
+		entry(kernel_of(req), ino, &e);
+		fuse_reply_entry(req, &e);
+		return;
+	}
+	fuse_reply_err(req, ENOENT);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	attributes(kernel_of(req), ino, &st);
+	fuse_reply_attr(req, &st, FOREVER);
+}
+
+static size_t add_name(fuse_req_t req, char *buf, size_t room, bool plus, const char *name,
+		       fuse_ino_t ino, off_t next)
+{
+	struct fuse_entry_param e;
+
+	entry(kernel_of(req), ino, &e);
+	return plus ? fuse_add_direntry_plus(req, buf, room, name, &e, next) :
+		      fuse_add_direntry(req, buf, room, name, &e.attr, next);
+}
+
+static void list(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off, bool plus)
+{
+	cleanup_free char *buf = malloc(size);
+	size_t used = 0;
+
+	if (!buf) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	for (;; off++) {
+		char name[32];
+		fuse_ino_t ino = dir;
+		size_t n;
+
+		if (off < 2)
+			snprintf(name, sizeof(name), "%s", off ? ".." : ".");
+		else
+			ino = child(kernel_of(req), dir, off - 2, name);
+		if (!ino)
+			break;
+		n = add_name(req, buf + used, size - used, plus, name, ino, off + 1);
+		if (n > size - used)
+			break;
+		used += n;
+	}
+	fuse_reply_buf(req, buf, used);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off,
+		       struct fuse_file_info *fi)
+{
+	list(req, dir, size, off, false);
+}
+
+static void op_readdirplus(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off,
+			   struct fuse_file_info *fi)
+{
+	list(req, dir, size, off, true);
+}
+
+/* ENOSYS: the host need not ask again. */
+static void op_opendir(fuse_req_t req, fuse_ino_t dir, struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, ENOSYS);
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct opened *o;
+
+	if (proc_nodes[index_of(ino)].kind != PROC_FILE) {
+		fuse_reply_err(req, EOPNOTSUPP);
+		return;
+	}
+	o = calloc(1, sizeof(*o));
+	if (!o) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	fi->fh = (uintptr_t)o;
+	fi->direct_io = 1;
+	if (fuse_reply_open(req, fi) < 0) {
+		/* The caller was killed meanwhile: no RELEASE will come. */
+		text_free(&o->text);
+		free(o);
+	}
+}
+
+static int refresh(struct kernel *k, struct opened *o, fuse_ino_t ino)
+{
+	static struct machine_facts *facts;	/* kept */
+	int ret;
+
+	if (!facts)
+		facts = malloc(sizeof(*facts));
+	ret = facts ? proc_node_text(k, facts, index_of(ino), cpu_of(ino), &o->text) : -ENOMEM;
+	o->read = ret == 0;
+	return ret;
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
+{
+	struct opened *o = (struct opened *)(uintptr_t)fi->fh;
+	int ret = 0;
+
+	if (off == 0 || !o->read)
+		ret = refresh(kernel_of(req), o, ino);
+	if (ret < 0)
+		fuse_reply_err(req, -ret);
+	else if ((size_t)off >= o->text.len)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, o->text.buf + off, MIN(size, o->text.len - off));
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct opened *o = (struct opened *)(uintptr_t)fi->fh;
+
+	fuse_reply_err(req, 0);
+	text_free(&o->text);
+	free(o);
+}
+
+static const struct fuse_lowlevel_ops ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.getattr = op_getattr,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.open = op_open,
+	.read = op_read,
+	.release = op_release,
+};
+
+/* Field 39 of /proc/TID/stat, proc_pid_stat(5). */
+static int host_cpu_of(void *kernel, pid_t tid)
+{
+	char path[32], text[1024], *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)tid);
+	if (host_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return -1;
+	p = strrchr(text, ')');		/* the end of field 2, which may hold anything */
+	for (int field = 2; p && field < 39; field++)
+		p = strchr(p + 1, ' ');
+	return p ? atoi(p + 1) : -1;
+}
+
+int procfs_fuse_start(struct kernel *k, int fd, struct fuse_server **ret)
+{
+	const struct fuse_server_config cfg = {
+		.device = fd,
+		.ops = &ops,
+		.ops_size = sizeof(ops),
+		.ctx = k,
+		.threads = 1,
+		.cpu_of = host_cpu_of,
+	};
+
+	clock_gettime(CLOCK_REALTIME, &born);
+	return fuse_server_start(&cfg, ret);
+}
+
+#else
+
+int procfs_fuse_start(struct kernel *k, int fd, struct fuse_server **ret)
+{
+	close(fd);
+	return -ENOSYS;
+}
+
+#endif
