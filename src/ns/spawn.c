@@ -206,6 +206,7 @@ static int share_root(struct agent_self *self, struct spawn_job *job, int host)
 	ret = root_detach_old(self->cfg->root, &err);
 	if (ret == 0)
 		ret = view_attach(self->cfg->view, AT_FDCWD, &err);
+	view_keep(self->cfg->view, AT_FDCWD);
 	if (ret == 0)
 		ret = root_keep(self->cfg->root, &self->kept, &err);
 	if (ret < 0)

@@ -220,10 +220,17 @@ int view_attach(const struct view_config *cfg, int root, struct ns_error *err)
 			return ns_fail(err, ret, "view: /%s cannot be covered: %s",
 				       cfg->file[i].target, strerror(-ret));
 	}
-	view.first[0] = proc >= 0 ? mount_id(proc) : 0;
-	view.first[1] = sys >= 0 ? mount_id(sys) : 0;
-	view.attached = cfg->n > 0;
 	return 0;
+}
+
+void view_keep(const struct view_config *cfg, int root)
+{
+	for (unsigned t = 0; t < ARRAY_SIZE(view.first); t++) {
+		cleanup_fd int fd = open_tree_root(root, t);
+
+		view.first[t] = fd >= 0 ? mount_id(fd) : 0;
+	}
+	view.attached = cfg->n > 0;
 }
 
 void view_settle(void)

@@ -398,6 +398,7 @@ def user_namespaces_switched_off(case):
 FEATURES = {
     "cgroup1": {"root": None, "user": None},
     "cgroup2": {"root": r"cgroup", "user": r"cgroup"},
+    "fuse": {"root": r"no FUSE", "user": r"no FUSE"},
     "idmap": {"root": r"id map", "user": None},
     "newuidmap": {"root": None, "user": r"newuidmap"},
     "open_tree": {"root": ("refused", "open_tree"), "user": ("refused", "open_tree")},
