@@ -104,6 +104,28 @@ static void wait_for_decision(struct placement *p, struct task *t)
 		p->waiting[p->nwaiting++] = t->tid;
 }
 
+/* Percent of a CPU that a task has used since it met its partner. */
+static unsigned load_of(const struct task *t, uint64_t now)
+{
+	uint64_t run = task_time(t, TASK_RUNNING, now) - t->place.mark_run_ns;
+	uint64_t all = now > t->place.mark_ns ? now - t->place.mark_ns : 1;
+
+	return run * 100 / all;
+}
+
+static void count_anew(struct task *t, uint64_t ns)
+{
+	t->place.score = 0;
+	t->place.mark_ns = ns;
+	t->place.mark_run_ns = t->time_ns[TASK_RUNNING];
+}
+
+static bool are_pair(const struct task *a, const struct task *b, uint64_t ns)
+{
+	return a->place.score >= PAIR_SCORE && b->place.score >= PAIR_SCORE &&
+	       b->place.partner == a->tid && load_of(a, ns) + load_of(b, ns) < PAIR_LOAD;
+}
+
 /* @by went to sleep, and @t was woken right after. */
 static void note_partner(struct placement *p, struct task *t, struct task *by, uint64_t ns)
 {
@@ -113,17 +135,16 @@ static void note_partner(struct placement *p, struct task *t, struct task *by, u
 			return;
 		}
 		t->place.partner = by->tid;
-		t->place.score = 0;
-		t->place.mark_ns = ns;
-		t->place.mark_run_ns = t->time_ns[TASK_RUNNING];
+		count_anew(t, ns);
 	}
-	/* On one CPU it costs nothing. */
-	if (t->cpu == by->cpu)
+	/* On one CPU it costs nothing, and load there is not what they need. */
+	if (t->cpu == by->cpu) {
+		count_anew(t, ns);
 		return;
+	}
 	if (t->place.score < PAIR_SCORE_MAX)
 		t->place.score++;
-	if (t->place.score >= PAIR_SCORE && by->place.partner == t->tid &&
-	    by->place.score >= PAIR_SCORE)
+	if (are_pair(t, by, ns))
 		wait_for_decision(p, t);
 }
 
@@ -194,15 +215,6 @@ void placement_pairs_record(struct placement *p, struct task *t, const struct sl
 }
 
 /* ---- auto: decisions ----------------------------------------------------------- */
-
-/* Percent of a CPU that a task has used since it met its partner. */
-static unsigned load_of(const struct task *t, uint64_t now)
-{
-	uint64_t run = task_time(t, TASK_RUNNING, now) - t->place.mark_run_ns;
-	uint64_t all = now > t->place.mark_ns ? now - t->place.mark_ns : 1;
-
-	return run * 100 / all;
-}
 
 static const char *why_apart(struct task_group *g, uint64_t now)
 {
@@ -326,8 +338,6 @@ static void pair_up(struct placement *p, struct task *a, struct task *b, uint64_
 		join_group(p, in->place.group, in == a ? b : a, now);
 		return;
 	}
-	if (load_of(a, now) + load_of(b, now) >= PAIR_LOAD)
-		return;
 	g = group_new(p, a, b, now);
 	if (!g)
 		return;
@@ -351,7 +361,7 @@ static void make_pairs(struct placement *p, uint64_t now)
 			pair_up(p, a, b, now);
 		/* Count again, should it not have come to a pair. */
 		if (a && !a->place.group)
-			a->place.score = 0;
+			count_anew(a, now);
 	}
 	p->nwaiting = 0;
 }

@@ -311,7 +311,14 @@ static struct task *find_or_add(struct task_table *tt, const struct sleepwake_re
 {
 	struct task *t = task_find(tt, r->tid);
 
-	return t ? t : task_add(tt, r->pid, r->tid, r->ns);
+	if (t)
+		return t;
+	t = task_add(tt, r->pid, r->tid, r->ns);
+	if (t) {
+		t->last_ns = r->ns;
+		t->last_kind = r->kind;
+	}
+	return t;
 }
 
 static struct task *take_run(struct task_table *tt, const struct sleepwake_record *r)

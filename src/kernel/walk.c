@@ -67,12 +67,20 @@ static void account_unobserved(struct sched *s, struct task *t, const struct fou
 {
 	uint64_t before = t->time_ns[TASK_RUNNING];
 
-	t->cpu = f->st.cpu;
-	t->vcpu = vcpu_name(&s->vcpus, t->vcpu, f->st.cpu);
+	if (t->state != TASK_RUNNING) {
+		t->cpu = f->st.cpu;
+		t->vcpu = vcpu_name(&s->vcpus, t->vcpu, f->st.cpu);
+	}
 	if (f->run_ns <= before)
 		return;
 	t->time_ns[TASK_RUNNING] = f->run_ns;
 	s->tasks.busy_ns[t->vcpu] += f->run_ns - before;
+}
+
+static void take_name(struct task *t, const struct hostproc_stat *st)
+{
+	memcpy(t->comm, st->comm, sizeof(t->comm));
+	t->ppid = st->ppid;
 }
 
 static bool is_active(const struct task *t)
@@ -95,8 +103,7 @@ static void take_stat(struct sched *s, struct task *t, const struct hostproc_sta
 {
 	enum task_state state = state_of(st->state);
 
-	memcpy(t->comm, st->comm, sizeof(t->comm));
-	t->ppid = st->ppid;
+	take_name(t, st);
 	/* Of a thread that is observed, records know better whether it runs. */
 	if (!t->observed || state_may_change(t, state, now))
 		task_set_state(&s->tasks, t, state, now);
@@ -106,7 +113,11 @@ static void take_stat(struct sched *s, struct task *t, const struct hostproc_sta
 static void take_first_look(struct sched *s, struct task *t, const struct found *f, uint64_t now)
 {
 	account_unobserved(s, t, f);
-	take_stat(s, t, &f->st, now);
+	take_name(t, &f->st);
+	/* It has had a record since: that is newer than what we were told. */
+	if (t->observed && t->last_ns)
+		return;
+	task_set_state(&s->tasks, t, state_of(f->st.state), now);
 	/* No record comes of a run that began before. */
 	if (t->observed && t->state == TASK_RUNNABLE)
 		task_found_running(&s->tasks, t, f->st.cpu, now);

@@ -205,6 +205,17 @@ def idle_time(case):
 
 
 @test("sched", users=("root", "user", "single"), programs=PROGRAM)
+def who_sleeps_when_first_met_has_not_run(case):
+    """Threads that slept before anybody observed them were taken for busy until the next walk."""
+    perf_is_permitted(case)
+    name = started(case, "sleepers", options=PERF)
+    eventually(case, name, "it is observed", lambda s: s["sched"]["observing"])
+    s = eventually(case, name, "all sleep", lambda s: states(s, "t-nanosleep") == ["sleeping"])
+    for t in named(s, "t-nanosleep"):
+        case.true(f"it ran for {t['run_ns']} ns and waited for {t['runnable_ns']}", t["run_ns"] + t["runnable_ns"] < 50e6)
+
+
+@test("sched", users=("root", "user", "single"), programs=PROGRAM)
 def load_average(case):
     perf_is_permitted(case)
     name = started(case, "spinners", "2", options=PERF)
