@@ -24,6 +24,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
+#include "kernel/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/embedded.h"
 #include "passthrough/hostcall.h"
@@ -448,6 +449,7 @@ static const struct initcall {
 	{ "root",	rootfs_init,	rootfs_exit },	 /* opened, not yet mounted */
 	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
 	{ "console",	console_init,	console_exit },
+	{ "time",	timekeeper_init, timekeeper_exit }, /* the guest's clocks, if it has any */
 	{ "control",	control_init,	controls_exit }, /* weir exec, stats ... */
 	{ "init",	init_init,	init_exit },	 /* mask, door, first program */
 };

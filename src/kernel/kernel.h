@@ -73,6 +73,8 @@ struct kernel {
 	uint64_t userns_inode;
 	bool nested_userns;		/* the policy lets the guest make user namespaces */
 
+	struct timekeeper *time;	/* NULL: the guest's clocks are the host's */
+
 	/* traps */
 	struct trap_counter *counter;	/* by lane_rule.id */
 
