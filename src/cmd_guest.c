@@ -306,7 +306,7 @@ int cmd_reboot(int argc, char **argv)
 
 int cmd_version(int argc, char **argv)
 {
-	static const char *const absent[] = { "disks", "guest clock", "scheduler", "net backends" };
+	static const char *const absent[] = { "disks", "scheduler", "net backends" };
 
 	if (argc == 2 && streq(argv[1], "--json")) {
 		printf("{\"version\":\"%s\",\"absent\":[", WEIR_VERSION);

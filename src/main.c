@@ -21,6 +21,7 @@ static const struct command {
 	{ "console",	cmd_console,	"the console of a detached guest (leave with Ctrl-])" },
 	{ "log",	cmd_log,	"a guest's kernel log" },
 	{ "stats",	cmd_stats,	"what was trapped, how often and how fast" },
+	{ "time",	cmd_time,	"show and set a guest's clocks" },
 	{ "stop",	cmd_stop,	"shut a guest down" },
 	{ "kill",	cmd_kill,	"end a guest at once" },
 	{ "reboot",	cmd_reboot,	"restart a guest" },

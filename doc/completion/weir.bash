@@ -108,7 +108,7 @@ _weir()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		_weir_words 'run list exec console log stats stop kill reboot policy version --help --version' "$cur"
+		_weir_words 'run list exec console log stats time stop kill reboot policy version --help --version' "$cur"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -123,6 +123,7 @@ _weir()
 			_weir_command 4
 		fi ;;
 	list | version) _weir_words '--json' "$cur" ;;
+	time) _weir_words "--json show set offset rate freeze thaw $(_weir_guests)" "$cur" ;;
 	stats) _weir_words "--json $(_weir_guests)" "$cur" ;;
 	log) _weir_words "--console $(_weir_guests)" "$cur" ;;
 	stop)

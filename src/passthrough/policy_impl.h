@@ -16,6 +16,7 @@
 
 #include "passthrough/groups.h"
 #include "passthrough/policy.h"
+#include "passthrough/policy_value.h"
 
 #define POLICY_MAX_RULES 64	/* rules with tests for one key in one file */
 
@@ -102,12 +103,7 @@ int policy_rule_parse(struct loader *ld, const struct policy_entry *e, struct po
 /* Add a rule to the policy. */
 int policy_rule_add(struct loader *ld, const struct policy_rule *r);
 
-/* Values. All return 0 or -EINVAL, without a message. */
-int policy_parse_u64(const char *s, uint64_t *ret);
-int policy_parse_size(const char *s, uint64_t *ret);
-int policy_parse_duration(const char *s, int64_t *ret_ns);
-int policy_parse_rate(const char *s, uint64_t *ret);
-int policy_parse_instant(const char *s, int64_t *ret_ns);
+/* Further values, as policy_value.h's. */
 int policy_parse_errno(const char *s, int *ret);
 int policy_constant(const char *name, uint64_t *ret);
 const char *policy_errno_name(int err);	/* NULL if it has none */
