@@ -217,8 +217,10 @@ static int add_time_rule(struct loader *ld, const struct time_rule *t, const str
 	if (t->values ? !passing_values(ld->p, r.nr, t, values, sizeof(values)) :
 			!call_passes(ld->p, r.nr, 0, 0))
 		return 0;
-	snprintf(value, sizeof(value), values[0] ? "%s if %s in (%s)" : "%s", t->lane, t->argument,
-		 values);
+	if (t->values)
+		snprintf(value, sizeof(value), "%s if %s in (%s)", t->lane, t->argument, values);
+	else
+		snprintf(value, sizeof(value), "%s", t->lane);
 	snprintf(text, sizeof(text), "%s = %s", t->call, value);
 	e.value = value;
 	r.text = policy_strdup(ld->p, text);
@@ -288,6 +290,17 @@ static void show_instant(int64_t ns, FILE *f)
 		(int)(sec % 60));
 }
 
+/* Without the zeros at the end, but one. */
+static void show_rate(uint64_t rate, FILE *f)
+{
+	uint64_t part = rate % POLICY_RATE_ONE;
+	int digits = 9;
+
+	for (; digits > 1 && part % 10 == 0; digits--)
+		part /= 10;
+	fprintf(f, "rate = %" PRIu64 ".%0*" PRIu64 "\n", rate / POLICY_RATE_ONE, digits, part);
+}
+
 void policy_show_time(const struct policy *p, FILE *f)
 {
 	const struct policy_clock *c = &p->clock;
@@ -298,6 +311,6 @@ void policy_show_time(const struct policy *p, FILE *f)
 		show_offset("realtime", c->ns, f);
 	show_offset("monotonic", p->monotonic_offset_ns, f);
 	show_offset("boottime", p->boottime_offset_ns, f);
-	fprintf(f, "rate = %" PRIu64 ".%09" PRIu64 "\nsettable = %s\n", c->rate / POLICY_RATE_ONE,
-		c->rate % POLICY_RATE_ONE, c->settable ? "yes" : "no");
+	show_rate(c->rate, f);
+	fprintf(f, "settable = %s\n", c->settable ? "yes" : "no");
 }
