@@ -195,6 +195,13 @@ def a_clock_that_may_not_be_set(case):
     case.true(f"not set: {r.out}", "2040" not in r.out.splitlines()[-1])
 
 
+@test("time", users=("root", "user"), programs=["time/leap"])
+def leap_seconds(case):
+    for kind in ("insert", "delete"):
+        passes(case, case.program("time/leap", kind, options=[
+            "--set", "time.realtime=2030-06-30T23:59:50Z", "--set", "time.rate=10", "--set", "time.settable=yes"]))
+
+
 @test("time", users=USERS, programs=["time/hostile"])
 def hostile_programs(case):
     passes(case, case.program("time/hostile", options=options("offset")))
