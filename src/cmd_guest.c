@@ -183,6 +183,7 @@ static void print_stats(json_t *stats)
 {
 	json_t *g = json_object_get(stats, "guest"), *b = json_object_get(stats, "boot");
 	json_t *mem = json_object_get(stats, "memory"), *entry;
+	json_t *t = json_object_get(stats, "time"), *images = json_object_get(t, "images");
 	char uptime[32];
 	size_t i;
 
@@ -196,6 +197,12 @@ static void print_stats(json_t *stats)
 	if (number(mem, "limit_bytes"))
 		printf("memory  %lld of %lld bytes\n", number(mem, "used_bytes"),
 		       number(mem, "limit_bytes"));
+	if (json_is_true(json_object_get(t, "own")))
+		printf("time    host %+.6f s, rate %g; vdso %s: images %lld changed, %lld with stubs, "
+		       "%lld left; %lld readings by a call\n", number(t, "realtime_offset_ns") / 1e9,
+		       json_real_value(json_object_get(t, "rate")), string(t, "vdso"),
+		       number(images, "changed"), number(images, "stubs"), number(images, "left"),
+		       number(t, "trapped_reads"));
 	printf("\n%-18s %-6s %9s %7s %9s %9s %9s  %s\n", "TRAPPED CALL", "LANE", "COUNT", "ERRORS",
 	       "p50 us", "p99 us", "max us", "RULE");
 	json_array_foreach(json_object_get(stats, "traps"), i, entry)

@@ -14,10 +14,12 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
 
+#include "kernel/log.h"
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
@@ -66,6 +68,14 @@ static bool was_seen(struct timekeeper *t, const struct call *c)
 	return word == seen_word(c->tid, base) && base && is_changed(&t->image, c, base);
 }
 
+/* The first is logged, by its host id; the others are counted. */
+static void note_left(struct timekeeper *t, const struct call *c, int why)
+{
+	if (atomic_fetch_add(&t->count.left, 1) == 0)
+		log_warn("time: the vDSO of task %d could not be changed (%s): it may read the host's "
+			 "clock", c->tid, why == -ESTALE ? "it is not the host's" : strerror(-why));
+}
+
 /* The caller may be in an image that has just been exec'ed. */
 static void fresh_image(struct kernel *k, struct call *c)
 {
@@ -83,7 +93,7 @@ static void fresh_image(struct kernel *k, struct call *c)
 		atomic_fetch_add(t->image.how == IMAGE_READS ? &t->count.changed : &t->count.stubbed, 1);
 	/* Once an image: glibc calls brk(0) twice, and each libc this. */
 	if (ret < 0 && ret != -ESRCH && c->nr == SYS_arch_prctl)
-		atomic_fetch_add(&t->count.left, 1);
+		note_left(t, c, ret);
 }
 
 long sys_brk(struct kernel *k, struct call *c)

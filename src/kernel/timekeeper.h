@@ -58,6 +58,7 @@ struct timekeeper {
 	struct image image;
 
 	struct time_counters count;
+	_Atomic uint64_t logged_ns;	/* when the guest's setting of the clock was logged */
 	_Atomic uint64_t seen[TIME_IMAGES];	/* sys_clock.c's: images that were changed */
 	struct event_source tick;	/* a timerfd; armed while timex_active() */
 
