@@ -209,6 +209,19 @@ def hostile_programs(case):
     passes(case, case.shell(f"ulimit -n 16; exec {program} descriptors", options=options("offset")))
 
 
+@test("time", users=("user",))
+def an_execute_only_program_is_named_in_the_log(case):
+    """Its owner is not mapped: the host lets nobody look into it, the guest kernel neither."""
+    if os.getuid() != 0:
+        raise Skipped("only root can make a program that we may not read")
+    program = os.path.join(case.ctx.build, case.ctx.unique())
+    shutil.copy("/bin/true", program)
+    os.chmod(program, 0o711)
+    r = case.run(program, options=["-v", "--set", "guest.writable=no", *options("offset")])
+    case.status(r, 0)
+    case.matches("the log", r.err, r"time: the vDSO of task \d+ could not be changed \(Permission denied\)")
+
+
 @test("time", users=USERS, programs=["time/hostile"])
 def hostile_programs_with_stubs(case):
     passes(case, case.program("time/hostile", options=options("offset"), env={"WEIR_TEST_MASK": "vdso"}))
