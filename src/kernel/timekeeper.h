@@ -109,6 +109,12 @@ int timekeeper_to_host(struct timekeeper *t, clockid_t id, const struct timespec
 /* ns of the host that a span of ns of the guest's takes, see time_model_span(). */
 uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns);
 
+/* time_image.c, at boot: the page, which nobody but us can write; and the host's
+ * vDSO, changed so that our code reads the clocks, or else so that it makes the
+ * calls. Return: 0 or a negative errno. */
+int time_image_page(struct timekeeper *t);
+int time_image_prepare(struct timekeeper *t, struct ns_error *err);
+
 /* time_control.c: the object of `weir stats`, and the operation of `weir time`.
  * The answer is a new reference; on an error NULL, with one line in @err. */
 struct json_t;
