@@ -357,6 +357,16 @@ def without_time_nothing_stops(case):
     case.equal("stats", (stats["time"]["vdso"], stats["time"]["own"]), ("native", False))
 
 
+@test("time", users=("root", "user"), policies=("jail", "build", "all-trap", "time-lab"))
+def with_every_policy(case):
+    program = build(case, "static")
+    start = time.time()
+    r = case.run(program, "libc", "fork", 1, options=["-v", *options("offset")])
+    judge(case, r.out, "offset", start, time.time(), 1)
+    case.matches("the log counts the images", r.err, r"time: of the guest's images [1-9]\d* read their clocks in the vDSO, "
+                 r"0 had stubs there, 0 were left")
+
+
 @test("time", users=USERS)
 def readings_do_not_stop(case):
     """A thousand of them, after the first: none comes to the guest kernel."""
