@@ -136,8 +136,9 @@ long sys_clock_adjtime(struct kernel *k, struct call *c)
 	/* None but REALTIME can be tuned; the host knows which there are. */
 	if (k->time && clock != CLOCK_REALTIME) {
 		struct timex tx = {};
+		long ret = host_call(SYS_clock_adjtime, clock, &tx);
 
-		return MIN(host_call(SYS_clock_adjtime, clock, &tx), -EOPNOTSUPP);
+		return ret < 0 ? ret : -EOPNOTSUPP;
 	}
 	return adjust(k, c, 1, clock);
 }

@@ -90,6 +90,7 @@ static void set_offset(void)
 	say("too many microseconds", clock_adjtime(CLOCK_REALTIME, &tx));
 	tx.modes = 0;
 	say("clock_adjtime of MONOTONIC", clock_adjtime(CLOCK_MONOTONIC, &tx));
+	say("clock_adjtime of no clock", clock_adjtime(99, &tx));
 }
 
 /* 700 us: 500 in the first whole second, the rest in the next. */
