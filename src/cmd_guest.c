@@ -278,7 +278,7 @@ int cmd_version(int argc, char **argv)
 #if !HAVE_NCURSES
 		"screen of weir top (ncurses)",
 #endif
-		"disks", "guest clock", "net backends",
+		"disks", "net backends",
 	};
 
 	if (argc == 2 && streq(argv[1], "--json")) {

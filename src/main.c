@@ -22,6 +22,7 @@ static const struct command {
 	{ "log",	cmd_log,	"a guest's kernel log" },
 	{ "stats",	cmd_stats,	"what was trapped, how often and how fast" },
 	{ "top",	cmd_top,	"a guest at work: its CPUs, tasks and traps" },
+	{ "time",	cmd_time,	"show and set a guest's clocks" },
 	{ "stop",	cmd_stop,	"shut a guest down" },
 	{ "kill",	cmd_kill,	"end a guest at once" },
 	{ "reboot",	cmd_reboot,	"restart a guest" },

@@ -51,6 +51,19 @@ static void print_guest(json_t *stats)
 		       number(mem, "limit_bytes"));
 }
 
+static void print_time(json_t *t)
+{
+	json_t *images = json_object_get(t, "images");
+
+	if (!json_is_true(json_object_get(t, "own")))
+		return;
+	printf("time    host %+.6f s, rate %g; vdso %s: images %lld changed, %lld with stubs, "
+	       "%lld left; %lld readings by a call\n", number(t, "realtime_offset_ns") / 1e9,
+	       json_real_value(json_object_get(t, "rate")), string(t, "vdso"),
+	       number(images, "changed"), number(images, "stubs"), number(images, "left"),
+	       number(t, "trapped_reads"));
+}
+
 static double real(json_t *array, size_t i)
 {
 	return json_number_value(json_array_get(array, i));
@@ -122,6 +135,7 @@ static void print_tasks(json_t *tasks)
 void stats_print(json_t *stats)
 {
 	print_guest(stats);
+	print_time(json_object_get(stats, "time"));
 	print_sched(json_object_get(stats, "sched"));
 	print_traps(json_object_get(stats, "traps"));
 	print_tasks(json_object_get(stats, "tasks"));

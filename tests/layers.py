@@ -117,14 +117,14 @@ def errno_read(files):
 
 def untested():
     text = ""
-    for folder in ("guest", "machine"):
+    for folder in ("guest", "machine", "time"):
         folder = os.path.join(TOP, "tests", folder)
         for name in sorted(os.listdir(folder)):
             if name.endswith(".c"):
                 with open(os.path.join(folder, name)) as f:
                     text += code(f.read())
     names = re.findall(r"^SYSCALL\(\d+, (\w+)\)", read("kernel/syscalls.def"), re.M)
-    return [f"syscalls.def: {n} is in no program of tests/guest" for n in names
+    return [f"syscalls.def: {n} is in no program of tests/guest or tests/time" for n in names
             if not re.search(rf"\b(SYS_|__NR_)?{n}\s*[(,;]", text)]
 
 

@@ -13,7 +13,7 @@ _weir_policies()
 {
 	local dir file
 
-	printf '%s\n' base hosting jail build all-trap
+	printf '%s\n' base hosting jail build time-lab all-trap
 	for dir in "${XDG_CONFIG_HOME:-$HOME/.config}/weir" /etc/weir /usr/local/share/weir/policies \
 		/usr/share/weir/policies; do
 		for file in "$dir"/*.policy; do
@@ -109,7 +109,7 @@ _weir()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		_weir_words 'run list exec console log stats top pause resume stop kill reboot policy version --help --version' "$cur"
+		_weir_words 'run list exec console log stats top time pause resume stop kill reboot policy version --help --version' "$cur"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -124,6 +124,7 @@ _weir()
 			_weir_command 4
 		fi ;;
 	list | version) _weir_words '--json' "$cur" ;;
+	time) _weir_words "--json show set offset rate freeze thaw $(_weir_guests)" "$cur" ;;
 	stats) _weir_words "--json $(_weir_guests)" "$cur" ;;
 	log) _weir_words "--console $(_weir_guests)" "$cur" ;;
 	top)

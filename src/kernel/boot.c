@@ -26,6 +26,7 @@
 #include "kernel/log.h"
 #include "kernel/procfs.h"
 #include "kernel/sched.h"
+#include "kernel/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/embedded.h"
 #include "passthrough/hostcall.h"
@@ -414,6 +415,7 @@ static const struct initcall {
 	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
 	{ "procfs",	procfs_init,	procfs_exit },	 /* the guest's machine */
 	{ "console",	console_init,	console_exit },
+	{ "time",	timekeeper_init, timekeeper_exit }, /* the guest's clocks, if it has any */
 	{ "control",	control_init,	controls_exit }, /* weir exec, stats ... */
 	{ "init",	init_init,	init_exit },	 /* mask, door, first program */
 };

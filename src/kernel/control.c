@@ -12,6 +12,7 @@
  *   {"op":"exec","argv":[],"env":[],"cwd":"","tty":[0,1,2]} with stdio
  *                                            -> {"ok":true}, the pty's master
  *   {"signal":N}                             to the exec'ed process
+ *   {"op":"time","action":"show","value":N}  -> {"ok":true} and a memfd with JSON; time_control.c
  *   {"op":"console"}                         -> {"ok":true} and the pty's master
  *
  * Errors: {"error":"WHY"}. An exec'ed process's end: {"status":N}. Only
@@ -31,6 +32,7 @@
 #include "kernel/freeze.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
+#include "kernel/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -107,6 +109,16 @@ static int op_stats(struct kernel *k, struct client *c, json_t *msg, int *fds)
 
 	json_decref(stats);
 	return text ? reply_text(c, text, strlen(text)) : reply_error(c, "out of memory");
+}
+
+static int op_time(struct kernel *k, struct client *c, json_t *msg, int *fds)
+{
+	struct ns_error err = {};
+	json_t *answer = time_control(k, msg, &err);
+	cleanup_free char *text = answer ? json_dumps(answer, JSON_INDENT(2)) : NULL;
+
+	json_decref(answer);
+	return text ? reply_text(c, text, strlen(text)) : reply_error(c, err.text);
 }
 
 static int op_log(struct kernel *k, struct client *c, json_t *msg, int *fds)
@@ -281,6 +293,7 @@ static const struct control_op {
 	int (*handler)(struct kernel *k, struct client *c, json_t *msg, int *fds);
 } control_ops[] = {
 	{ "stats", op_stats },
+	{ "time", op_time },
 	{ "log", op_log },
 	{ "stop", op_stop },
 	{ "kill", op_kill },

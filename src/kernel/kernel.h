@@ -79,6 +79,7 @@ struct kernel {
 	bool nested_userns;		/* the policy lets the guest make user namespaces */
 
 	struct sched *sched;		/* its CPUs and tasks; NULL: not yet */
+	struct timekeeper *time;	/* NULL: the guest's clocks are the host's */
 
 	/* traps */
 	struct trap_counter *counter;	/* by lane_rule.id */

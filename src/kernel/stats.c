@@ -7,6 +7,7 @@
 
 #include "kernel/kernel.h"
 #include "kernel/sched.h"
+#include "kernel/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -58,10 +59,9 @@ json_t *stats_json(struct kernel *k)
 {
 	const struct policy *p = k->cfg->policy;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:f, s:s}, s:{s:I, s:I}, s:[], s:[]}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:[], s:[]}",
 			 "guest", guest_json(k), "boot", boot_json(k), "traps", traps_json(k),
-			 "sched", sched_json(k), "tasks", sched_tasks_json(k), "time", "realtime_offset_ns", (json_int_t)0, "monotonic_offset_ns",
-			 (json_int_t)p->monotonic_offset_ns, "rate", 1.0, "vdso", "native",
+			 "sched", sched_json(k), "tasks", sched_tasks_json(k), "time", time_stats(k),
 			 "memory", "limit_bytes", (json_int_t)p->memory, "used_bytes",
 			 (json_int_t)cgroup_memory_used(&k->cgroup), "disks", "nets");
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "kernel/cleanup.h"
@@ -186,6 +187,7 @@ int nsproxy_write_timens(int64_t monotonic_ns, int64_t boottime_ns)
 	const int64_t offset[] = { monotonic_ns, boottime_ns };
 	long long sec[2], nsec[2];
 	char text[128];
+	int dumpable = prctl(PR_GET_DUMPABLE), ret;
 
 	for (int i = 0; i < 2; i++) {
 		sec[i] = offset[i] / (int64_t)NSEC_PER_SEC;
@@ -197,7 +199,12 @@ int nsproxy_write_timens(int64_t monotonic_ns, int64_t boottime_ns)
 	}
 	snprintf(text, sizeof(text), "monotonic %lld %lld\nboottime %lld %lld\n", sec[0], nsec[0],
 		 sec[1], nsec[1]);
-	return host_write_file(AT_FDCWD, "/proc/self/timens_offsets", text);
+	/* Of a process that is not dumpable the file is host root's, who may not be us;
+	 * no guest process is there yet that could look. */
+	prctl(PR_SET_DUMPABLE, 1);
+	ret = host_write_file(AT_FDCWD, "/proc/self/timens_offsets", text);
+	prctl(PR_SET_DUMPABLE, dumpable == 1);
+	return ret;
 }
 
 int nsproxy_enter(const struct nsproxy *p, struct ns_error *err)

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
@@ -114,7 +115,9 @@ static const struct family families[] = {
 { "recvfrom recvmsg recvmmsg" },
 /* the system */
 { "settimeofday clock_settime adjtimex clock_adjtime" },
-{ "gettimeofday clock_gettime time" },
+{ "gettimeofday time" },
+{ "clock_gettime", "gettimeofday time" },
+{ "gettimeofday time", "clock_gettime", .arg = "clockid", .value = CLOCK_REALTIME },
 { "init_module finit_module" },
 { "kexec_load kexec_file_load" },
 { "iopl ioperm" },

@@ -367,6 +367,12 @@ static void set_defaults(struct policy *p)
 	p->uid.pos = p->gid.pos = built_in;
 	p->vcpus_pos = p->memory_pos = p->kernel_release_pos = p->writable_pos = built_in;
 	p->sched_source_pos = p->placement_pos = built_in;
+	p->clock = (struct policy_clock){
+		.rate = POLICY_RATE_ONE,
+		.realtime_pos = built_in,
+		.rate_pos = built_in,
+		.settable_pos = built_in,
+	};
 	p->default_lane = LANE_DENY;
 	p->default_err = ENOSYS;
 	p->default_pos = built_in;
@@ -374,15 +380,9 @@ static void set_defaults(struct policy *p)
 
 static int finish(struct loader *ld)
 {
-	struct policy *p = ld->p;
-	const struct policy_pos *pos = p->monotonic_offset_ns ? &ld->monotonic_pos :
-								&ld->boottime_pos;
+	int r = policy_time_finish(ld);
 
-	if ((p->monotonic_offset_ns || p->boottime_offset_ns) &&
-	    p->ns[POLICY_NS_TIME].mode != NS_MODE_NEW)
-		return policy_fail(ld->err, pos,
-				   "a clock offset needs a time namespace of the guest's own; write time = new under [namespaces]");
-	return policy_derive(ld);
+	return r < 0 ? r : policy_derive(ld);
 }
 
 /* Give back the room for rules that did not come. */

@@ -126,6 +126,28 @@ enum policy_sched_placement {
 };
 extern const char *const policy_sched_placement_str[NUM_PLACEMENTS];
 extern const char *const policy_sched_source_str[];
+/* What REALTIME begins with. */
+enum policy_realtime {
+	REALTIME_HOST,		/* the host's */
+	REALTIME_OFFSET,	/* the host's and @ns */
+	REALTIME_AT,		/* @ns since 1970 at boot, then on its own */
+};
+
+#define POLICY_RATE_ONE UINT64_C(1000000000)
+
+struct policy_clock {
+	enum policy_realtime realtime;
+	int64_t ns;
+	uint64_t rate;		/* of all clocks, times POLICY_RATE_ONE; 0: they stand still */
+	bool settable;		/* by guest root */
+	struct policy_pos realtime_pos, rate_pos, settable_pos;
+};
+
+/* Are the guest's clocks its own? Else there is nothing to be done for them. */
+static inline bool policy_clock_on(const struct policy_clock *c)
+{
+	return c->realtime != REALTIME_HOST || c->rate != POLICY_RATE_ONE || c->settable;
+}
 
 struct policy {
 	char *name;
@@ -147,8 +169,9 @@ struct policy {
 	uint64_t caps;			/* capabilities(7) that guest root keeps, a bit each */
 	bool no_new_privs;		/* [caps] no_new_privs = yes */
 
-	/* [time]: what a time namespace can do alone */
+	/* [time]: what a time namespace can do alone, and the guest's own clocks */
 	int64_t monotonic_offset_ns, boottime_offset_ns;
+	struct policy_clock clock;
 
 	/* [sched] */
 	enum policy_sched_source sched_source;

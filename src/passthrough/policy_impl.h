@@ -8,6 +8,7 @@
  * policy_caps.c those of [caps]
  * policy_check.c no key twice
  * policy_rule.c an entry of [syscalls] -> rules
+ * policy_time.c those of [time], and the rules that a clock of the guest's needs
  * policy_value.c numbers, sizes, durations, constants, errno names, near words
  */
 #ifndef WEIR_PASSTHROUGH_POLICY_IMPL_H
@@ -15,6 +16,7 @@
 
 #include "passthrough/groups.h"
 #include "passthrough/policy.h"
+#include "passthrough/policy_value.h"
 
 #define POLICY_MAX_RULES 64	/* rules with tests for one key in one file */
 
@@ -85,6 +87,19 @@ int policy_rule_apply(struct loader *ld, const struct policy_entry *e);
 int policy_set_keep(struct loader *ld, const struct policy_entry *e);
 int policy_set_drop(struct loader *ld, const struct policy_entry *e);
 
+/* Those of [time]. */
+int policy_set_offset(struct loader *ld, const struct policy_entry *e);
+int policy_set_realtime(struct loader *ld, const struct policy_entry *e);
+int policy_set_rate(struct loader *ld, const struct policy_entry *e);
+int policy_set_settable(struct loader *ld, const struct policy_entry *e);
+
+/* When all is read: what the keys of [time] need of each other, and the rules
+ * that send the reading of a clock of the guest's own to the guest kernel. */
+int policy_time_finish(struct loader *ld);
+
+/* As they are written in a policy. */
+void policy_show_time(const struct policy *p, struct _IO_FILE *f);
+
 /* Read the right side of a rule for one call, without adding it. @r->nr is set. */
 int policy_rule_parse(struct loader *ld, const struct policy_entry *e, struct policy_rule *r);
 
@@ -94,10 +109,7 @@ int policy_derive(struct loader *ld);
 /* Add a rule to the policy. */
 int policy_rule_add(struct loader *ld, const struct policy_rule *r);
 
-/* Values. All return 0 or -EINVAL, without a message. */
-int policy_parse_u64(const char *s, uint64_t *ret);
-int policy_parse_size(const char *s, uint64_t *ret);
-int policy_parse_duration(const char *s, int64_t *ret_ns);
+/* Further values, as policy_value.h's. */
 int policy_parse_errno(const char *s, int *ret);
 int policy_constant(const char *name, uint64_t *ret);
 const char *policy_errno_name(int err);	/* NULL if it has none */

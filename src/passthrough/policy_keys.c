@@ -295,38 +295,9 @@ static int set_no_new_privs(struct loader *ld, const struct policy_entry *e)
 	return 0;
 }
 
-static int set_offset(struct loader *ld, const struct policy_entry *e)
+static int set_later_time(struct loader *ld, const struct policy_entry *e)
 {
-	bool boottime = streq(e->key, "boottime");
-	int64_t ns = 0;
-
-	if (!streq(e->value, "host") && policy_parse_duration(e->value, &ns) < 0)
-		return FAIL(ld, e, "%s = %s; write host, or a sign and a duration such as +3d, +90s or -2h",
-			    e->key, e->value);
-	*(boottime ? &ld->p->boottime_offset_ns : &ld->p->monotonic_offset_ns) = ns;
-	*(boottime ? &ld->boottime_pos : &ld->monotonic_pos) = e->pos;
-	return 0;
-}
-
-/* The one value of each of these that needs no clock of the guest's own. */
-static int set_host_clock(struct loader *ld, const struct policy_entry *e)
-{
-	static const struct {
-		const char *key, *value;
-	} plain[] = {
-		{ "realtime", "host" }, { "rate", "1.0" }, { "settable", "no" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {
-		if (!streq(plain[i].key, e->key))
-			continue;
-		if (streq(plain[i].value, e->value))
-			return 0;
-		return FAIL(ld, e, "time.%s = %s needs the guest clock, which this version of weir does not have; write %s = %s",
-			    e->key, e->value, e->key, plain[i].value);
-	}
-	return FAIL(ld, e, "time.%s = %s needs the guest clock, which this version of weir does not have; leave the line out",
-		    e->key, e->value);
+	return FAIL(ld, e, "time.%s is not in this version of weir; leave the line out", e->key);
 }
 
 const char *const policy_sched_source_str[] = {
@@ -406,15 +377,15 @@ static const struct key {
 	{ "caps",	"keep",			policy_set_keep },
 	{ "caps",	"drop",			policy_set_drop },
 	{ "caps",	"no_new_privs",		set_no_new_privs },
-	{ "time",	"realtime",		set_host_clock },
-	{ "time",	"monotonic",		set_offset },
-	{ "time",	"boottime",		set_offset },
-	{ "time",	"rate",			set_host_clock },
-	{ "time",	"settable",		set_host_clock },
-	{ "time",	"stamps",		set_host_clock },
-	{ "time",	"idle",			set_host_clock },
-	{ "time",	"cpu",			set_host_clock },
-	{ "time",	"calendar",		set_host_clock },
+	{ "time",	"realtime",		policy_set_realtime },
+	{ "time",	"monotonic",		policy_set_offset },
+	{ "time",	"boottime",		policy_set_offset },
+	{ "time",	"rate",			policy_set_rate },
+	{ "time",	"settable",		policy_set_settable },
+	{ "time",	"stamps",		set_later_time },
+	{ "time",	"idle",			set_later_time },
+	{ "time",	"cpu",			set_later_time },
+	{ "time",	"calendar",		set_later_time },
 	{ "sched",	"source",		set_sched_source },
 	{ "sched",	"placement",		set_placement },
 	{ "console",	"con0",			set_console },

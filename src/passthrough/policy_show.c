@@ -106,15 +106,6 @@ static void show_caps(const struct policy *p, FILE *f)
 	fprintf(f, "%s\nno_new_privs = %s\n", n ? "" : " none", p->no_new_privs ? "yes" : "no");
 }
 
-static void show_offset(const char *key, int64_t ns, FILE *f)
-{
-	if (ns == 0)
-		fprintf(f, "%s = host\n", key);
-	else
-		fprintf(f, "%s = %c%" PRIu64 "ns\n", key, ns < 0 ? '-' : '+',
-			ns < 0 ? -(uint64_t)ns : (uint64_t)ns);
-}
-
 static void show_lane(enum lane lane, int err, FILE *f)
 {
 	const char *name = policy_errno_name(err);
@@ -177,8 +168,7 @@ void policy_show(const struct policy *p, FILE *f)
 	show_ids(&p->gid, "gid", f);
 	show_caps(p, f);
 	fprintf(f, "\n[time]\n");
-	show_offset("monotonic", p->monotonic_offset_ns, f);
-	show_offset("boottime", p->boottime_offset_ns, f);
+	policy_show_time(p, f);
 	fprintf(f, "\n[sched]\nsource = %s\nplacement = %s\n",
 		policy_sched_source_str[p->sched_source], policy_sched_placement_str[p->placement]);
 	fprintf(f, "\n[console]\ncon0 = %s\n", console[p->console]);

@@ -106,6 +106,7 @@ static bool serve(struct door *d, const struct seccomp_notif *n)
 		.id = n->id,
 		.tid = n->pid,
 		.nr = n->data.nr,
+		.ip = n->data.instruction_pointer,
 	};
 	uint64_t start = host_now();
 	long value = 0;

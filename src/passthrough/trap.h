@@ -39,6 +39,7 @@ struct call {
 	pid_t tid;		/* host thread id of the caller, never 0 */
 	int nr;
 	uint64_t arg[6];
+	uint64_t ip;		/* of the instruction behind the call */
 	const struct lane_rule *rule;
 
 	bool slow;		/* call_slow() was said */

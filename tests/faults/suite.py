@@ -406,7 +406,10 @@ FEATURES = {
     "perf": {"root": None, "user": None},
     "procchildren": {"root": None, "user": None},
     "subuid": {"root": None, "user": r"/etc/subuid"},
+    "vdso": {"root": r"clocks are read by trapped calls", "user": r"clocks are read by trapped calls"},
 }
+# A feature that only some policy asks for; the others are hosting's.
+FEATURE_POLICY = {"vdso": "time-lab"}
 
 
 def masked_in_source():
@@ -444,7 +447,7 @@ def mask_feature(feature, wanted):
 
 for feature, wanted in FEATURES.items():
     harness.add("faults", "without-" + feature, mask_feature(feature, wanted), users=tuple(wanted),
-                policies=("hosting",))
+                policies=(FEATURE_POLICY.get(feature, "hosting"),))
 
 
 @test("faults", users=("root",), policies=(None,))

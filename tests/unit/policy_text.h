@@ -63,6 +63,7 @@ static inline struct policy *shipped(const char *name)
 	return p;
 }
 
-static const char *const shipped_names[] = { "base", "hosting", "jail", "build", "all-trap" };
+static const char *const shipped_names[] = { "base", "hosting", "jail", "build", "time-lab",
+					    "all-trap" };
 
 #endif

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "micro.h"
@@ -47,6 +48,13 @@ int64_t run_clock_real(long n)
 int64_t run_clock_mono(long n)
 {
 	return run_clock(CLOCK_MONOTONIC, n);
+}
+
+int64_t run_clock_day(long n)
+{
+	struct timeval tv;
+
+	return TIMED(n, gettimeofday(&tv, NULL));
 }
 
 int setup_read(void)

@@ -53,6 +53,7 @@ static inline int64_t now_ns(void)
 int64_t run_getppid(long n);
 int64_t run_clock_real(long n);
 int64_t run_clock_mono(long n);
+int64_t run_clock_day(long n);
 int setup_read(void);
 int64_t run_read(long n);
 int setup_write(void);
@@ -67,6 +68,7 @@ int64_t run_trap(long n);
 /* tasks.c */
 int64_t run_fork(long n);
 int64_t run_exec(long n);
+int64_t run_exec_true(long n);
 int setup_pipe(void);
 int64_t run_pipe(long n);
 int64_t run_thread(long n);

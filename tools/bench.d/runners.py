@@ -15,6 +15,9 @@ more limits than the host has. Where they differ:
             no cgroup, no seccomp filter
   proot     -0, root is / as seen through its path translation
   runsc     the best platform this runsc has that needs no /dev/kvm; its gofer serves /
+  time-lab  weir with clocks of the guest's own, three days ahead; only the rows about clocks
+  faketime  libfaketime, three days ahead, preloaded into the same program linked dynamically;
+            "-m" is its multi-threaded mode; the same rows
   uml       one CPU, always; root is hostfs of /, read-only; starting it is booting a kernel
 """
 import json
@@ -28,6 +31,7 @@ REPO = Path(__file__).resolve().parents[2]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What is hidden by the /tmp of a runner if the build directory lies there.
 PRIVATE = "/tmp/"
+CLOCK_ROWS = ("clock-real", "clock-mono", "clock-day", "exec", "exec-true")
 
 
 def find(program):
@@ -49,6 +53,7 @@ class Runner:
 
     name = title = program = ""
     slow = one_cpu = False
+    rows = None  # those that it is measured by; None: all
 
     def __init__(self, place):
         self.place = place  # class Place: where things are
@@ -89,8 +94,9 @@ class Native(Runner):
 class Weir(Runner):
     program = "weir"
 
-    def __init__(self, place, name, policy, settings, title):
+    def __init__(self, place, name, policy, settings, title, rows=None):
         super().__init__(place)
+        self.rows = rows
         self.name, self.policy, self.title = name, policy, title
         self.settings = [word for setting in settings for word in ("--set", setting)]
 
@@ -116,6 +122,24 @@ class Weir(Runner):
 
     def command(self, argv):
         return [self.weir, "run", "-p", self.policy_name, *self.settings, "--", *argv]
+
+
+class Faketime(Runner):
+    program, rows = "faketime", CLOCK_ROWS
+
+    def __init__(self, place, name, flags):
+        super().__init__(place)
+        self.name = name
+        self.title = " ".join(["faketime", *flags])
+        self.flags = flags
+
+    def command(self, argv):
+        static = str(self.place.micro)
+        if static not in argv:
+            return argv
+        at = argv.index(static)
+        fake = ["faketime", *self.flags, "-f", "+3d", str(self.place.micro_dynamic)]
+        return [*argv[:at], *fake, *argv[at + 1 :]]
 
 
 class Bubblewrap(Runner):
@@ -356,6 +380,16 @@ def all_runners(place):
         Weir(place, "jail", "jail", plain, "weir jail"),
         Weir(place, "all-trap", "all-trap", plain, "weir all-trap"),
         Weir(place, "overlay", "hosting", [], "weir hosting, overlay root"),
+        Weir(
+            place,
+            "time-lab",
+            "time-lab",
+            [*plain, "time.realtime=+3d"],
+            "weir time-lab",
+            CLOCK_ROWS,
+        ),
+        Faketime(place, "faketime", []),
+        Faketime(place, "faketime-m", ["-m"]),
         Bubblewrap(place),
         Crun(place),
         PRoot(place),

@@ -55,6 +55,14 @@ def all_targets(samples, memory):
         for row in ("clock-real", "clock-mono")
     ]
     targets += [
+        at_most(f"{row}, clocks of the guest's own", samples.ratio("time-lab", row), limit, f"≤ {limit} × native")
+        for row, limit in (("clock-real", 1.3), ("clock-day", 1.3), ("exec-true", 1.15))
+    ]
+    targets += [
+        at_least(f"clock-real, {peer}'s time to ours", samples.ratio(peer, "clock-real", "time-lab"), limit, f"≥ {limit} ×")
+        for peer, limit in (("faketime", 2), ("faketime-m", 10))
+    ]
+    targets += [
         at_most(row, samples.ratio(ours, row, "bwrap"), 1.05, "≤ 1.05 × bwrap") for row in LANE
     ]
     targets.append(

@@ -24,6 +24,7 @@ ROWS = [
     Row("getppid", "micro", "getppid", small=True),
     Row("clock-real", "micro", "clock_gettime(REALTIME), vDSO", small=True),
     Row("clock-mono", "micro", "clock_gettime(MONOTONIC), vDSO", small=True),
+    Row("clock-day", "micro", "gettimeofday, vDSO", small=True),
     Row("read", "micro", "read 4 KiB"),
     Row("write", "micro", "write 4 KiB"),
     Row("stat", "micro", "stat"),
@@ -32,6 +33,7 @@ ROWS = [
     Row("fault", "micro", "minor fault"),
     Row("fork", "micro", "fork + wait"),
     Row("exec", "micro", "fork + exec + wait"),
+    Row("exec-true", "micro", "fork + exec of /bin/true + wait"),
     Row("pipe", "micro", "pipe ping-pong"),
     Row("thread", "micro", "thread create + join"),
     Row("trap", "micro", "trapped call (sethostname)"),
@@ -85,6 +87,7 @@ class Place:
         self.build, self.weir, self.quick = Path(build).resolve(), weir, quick
         self.run = self.build / f"run-{os.getpid()}"
         self.micro, self.umlinit = self.build / "micro", self.build / "umlinit"
+        self.micro_dynamic = self.build / "micro-dynamic"  # for what is preloaded
         self.macro = self.build / "macro"
         self.inputs = self.build / ("inputs-quick" if quick else "inputs")
         with socket.socket() as probe:  # free on the host, for those that share its network
@@ -94,7 +97,9 @@ class Place:
     def prepare(self):
         """Builds what is older than its source; raises RuntimeError with one line."""
         self.run.mkdir(parents=True, exist_ok=True)
-        self.compile(self.micro, ["micro.c", "calls.c", "tasks.c", "notify.c", "together.c", "spawn.c"])
+        micro = ["micro.c", "calls.c", "tasks.c", "notify.c", "together.c", "spawn.c"]
+        self.compile(self.micro, micro)
+        self.compile(self.micro_dynamic, micro, static=False)
         self.compile(self.umlinit, ["umlinit.c"])
         self.macro.mkdir(exist_ok=True)
         for script in (HERE / "macro").glob("*.sh"):
@@ -103,7 +108,7 @@ class Place:
                 target.write_bytes(script.read_bytes())
         make_inputs(self.inputs, self.quick)
 
-    def compile(self, target, names):
+    def compile(self, target, names, static=True):
         sources = [HERE / name for name in names]
         newest = max(path.stat().st_mtime for path in [*sources, HERE / "micro.h"])
         if target.exists() and target.stat().st_mtime > newest:
@@ -111,7 +116,7 @@ class Place:
         command = [
             os.environ.get("CC", "cc"),
             "-O2",
-            "-static",
+            *(["-static"] if static else []),
             "-pthread",
             "-D_GNU_SOURCE",
             "-o",
