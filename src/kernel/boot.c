@@ -186,6 +186,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 	struct view_config view;
 	struct agent_config cfg = {
 		.view = &view,
+		.serve_view = procfs_serve,
 		.not_ours = not_ours,
 		.userns_fd = k->userns_fd,
 		.ns = &k->ns,
@@ -199,7 +200,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 	struct stat st;
 	int ret;
 
-	procfs_plan(k, &view);
+	ret = procfs_plan(k, &view);
 	nsproxy_init(&k->ns);
 	for (int i = 0; i < POLICY_NUM_NS; i++) {
 		k->ns.ns[i].mode = mode[p->ns[i].mode];
@@ -207,7 +208,8 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 	}
 	k->ns.monotonic_ns = p->monotonic_offset_ns;
 	k->ns.boottime_ns = p->boottime_offset_ns;
-	ret = nsproxy_open(&k->ns, err);
+	if (ret == 0)
+		ret = nsproxy_open(&k->ns, err);
 	if (ret < 0)
 		return ret;
 	ret = agent_start(&k->agent, &cfg, err);
@@ -222,6 +224,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 
 static void agent_exit(struct kernel *k)
 {
+	procfs_exit(k);
 	agent_stop(&k->agent);
 	nsproxy_destroy(&k->ns);
 }
@@ -413,7 +416,6 @@ static const struct initcall {
 	{ "sched",	sched_init,	sched_exit },	 /* the guest's CPUs */
 	{ "root",	rootfs_init,	rootfs_exit },	 /* opened, not yet mounted */
 	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
-	{ "procfs",	procfs_init,	procfs_exit },	 /* the guest's machine */
 	{ "console",	console_init,	console_exit },
 	{ "time",	timekeeper_init, timekeeper_exit }, /* the guest's clocks, if it has any */
 	{ "control",	control_init,	controls_exit }, /* weir exec, stats ... */

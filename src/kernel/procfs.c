@@ -149,14 +149,14 @@ static int fill_tmpfs(void *kernel, int dir)
 	return facts ? fill_dir(kernel, facts, dir, PROC_ROOT, 0) : -ENOMEM;
 }
 
-/* ---- the boot step ----------------------------------------------------- */
+/* ---- boot -------------------------------------------------------------- */
 
-void procfs_plan(struct kernel *k, struct view_config *ret)
+int procfs_plan(struct kernel *k, struct view_config *ret)
 {
 	*ret = (struct view_config){ .fill = fill_tmpfs, .ctx = k };
 	k->procfs = calloc(1, sizeof(*k->procfs));
 	if (!k->procfs)
-		return;
+		return -ENOMEM;
 	find_wanted(k, k->procfs->wanted);
 	for (unsigned i = PROC_ROOT + 1; i < proc_nnodes; i++) {
 		const struct proc_node *n = &proc_nodes[i];
@@ -165,17 +165,15 @@ void procfs_plan(struct kernel *k, struct view_config *ret)
 			add_file(ret, n->name, NULL, n->target);
 	}
 	add_pressure(k, ret);
+	return 0;
 }
 
-int procfs_init(struct kernel *k, struct ns_error *err)
+int procfs_serve(void *kernel, int fd, struct ns_error *err)
 {
-	int fd = k->agent.view, ret;
+	struct kernel *k = kernel;
 	struct stat st;
+	int ret = fd < 0 ? -EBADF : host_result(fstat(fd, &st));
 
-	k->agent.view = -1;
-	if (!k->procfs)
-		return -ENOMEM;
-	ret = fd < 0 ? -EBADF : host_result(fstat(fd, &st));
 	if (ret == 0)
 		ret = S_ISDIR(st.st_mode) ? procfs_lease_start(k, fd, &k->procfs->lease) :
 					    procfs_fuse_start(k, fd, &k->procfs->fuse);

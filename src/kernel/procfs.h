@@ -12,14 +12,14 @@
 #include "ns/view.h"
 
 /* Which files of the guest's /proc and /sys are ours; before the agent builds
- * them. The texts in @ret live as long as @k. */
-void procfs_plan(struct kernel *k, struct view_config *ret);
+ * them. The texts in @ret live as long as @k. Return: 0 or -ENOMEM. */
+int procfs_plan(struct kernel *k, struct view_config *ret);
 
-/* The boot step behind the agent, which has mounted them, and its undoing. */
-int procfs_init(struct kernel *k, struct ns_error *err);
+/* The agent has mounted them: serve @fd, its from now on (agent_config.serve_view). */
+int procfs_serve(void *kernel, int fd, struct ns_error *err);
 void procfs_exit(struct kernel *k);
 
-/* The two ways. Both take @fd, from agent.view. Return: 0 or a negative errno. */
+/* The two ways. Both take @fd. Return: 0 or a negative errno. */
 struct fuse_server;
 int procfs_fuse_start(struct kernel *k, int fd, struct fuse_server **ret);
 struct procfs_lease;

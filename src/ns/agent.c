@@ -116,7 +116,18 @@ static int enter_userns(int fd)
 	return ret < 0 ? ret : host_call(SYS_setresuid, 0, 0, 0);
 }
 
-static int build(const struct agent_config *cfg, struct root_kept *kept, int *view,
+/* The view is served while we build the rest: by then it answers. */
+static int build_view(const struct agent_config *cfg, int sock, struct ns_error *err)
+{
+	cleanup_fd int view = -1;
+
+	if (!cfg->view->n)
+		return 0;
+	view = view_mount(cfg->view, err);
+	return view < 0 ? view : agent_send_reply(sock, 0, 0, "", &view, 1);
+}
+
+static int build(const struct agent_config *cfg, int sock, struct root_kept *kept,
 		 struct ns_error *err)
 {
 	int ret = nsproxy_join(cfg->ns, err);
@@ -130,10 +141,8 @@ static int build(const struct agent_config *cfg, struct root_kept *kept, int *vi
 	}
 	prctl(PR_SET_DUMPABLE, 0);
 	ret = nsproxy_enter(cfg->ns, err);
-	if (ret == 0 && cfg->view->n) {
-		*view = view_mount(cfg->view, err);
-		ret = MIN(*view, 0);
-	}
+	if (ret == 0)
+		ret = build_view(cfg, sock, err);
 	if (ret == 0)
 		ret = root_build(cfg->root, err);
 	if (ret == 0)
@@ -171,9 +180,8 @@ static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg,
 {
 	struct agent_self *self = calloc(1, sizeof(*self));
 	struct ns_error err = {};
-	int fds[NUM_AGENT_NS + 1], *view = &fds[NUM_AGENT_NS], ret;
+	int ns[NUM_AGENT_NS], ret;
 
-	*view = -1;
 	for (const int *fd = cfg->not_ours; fd && *fd >= 0; fd++)
 		close(*fd);
 	prctl(PR_SET_NAME, "weir-agent");
@@ -184,16 +192,15 @@ static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg,
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN);
 	*self = (struct agent_self){ .cfg = cfg, .sock = sock, .pidns = -1, .init_pidfd = -1 };
-	ret = build(cfg, &self->kept, view, &err);
+	ret = build(cfg, sock, &self->kept, &err);
 	if (ret == 0)
-		ret = open_namespaces(fds, &err);
+		ret = open_namespaces(ns, &err);
 	/* The guest's own, from before it entered its root. */
 	host_null_stdio(0, 2);
-	if (agent_send_reply(sock, ret, 0, err.text, fds,
-			     ret < 0 ? 0 : NUM_AGENT_NS + (*view >= 0)) < 0 || ret < 0)
+	if (agent_send_reply(sock, ret, 0, err.text, ns, ret < 0 ? 0 : NUM_AGENT_NS) < 0 || ret < 0)
 		_exit(1);
-	for (int i = 0; i <= NUM_AGENT_NS; i++)
-		cleanup_fd_p(&fds[i]);
+	for (int i = 0; i < NUM_AGENT_NS; i++)
+		close(ns[i]);
 	serve(self);
 }
 
@@ -264,13 +271,17 @@ int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error
 		return a->pid;
 	a->pidfd = host_pidfd_open(a->pid, 0);
 	ret = get_reply(a, a->sock, &r, fds);
+	if (ret == 0 && cfg->view->n) {
+		ret = cfg->serve_view(cfg->ctx, fds[0], err);
+		if (ret < 0)
+			return ret;
+		ret = get_reply(a, a->sock, &r, fds);
+	}
 	if (ret < 0)
 		snprintf(err->text, sizeof(err->text), "%s",
 			 r.text[0] ? r.text : "the agent died while it built the guest");
-	if (ret == 0) {
+	if (ret == 0)
 		memcpy(a->ns, fds, sizeof(a->ns));
-		a->view = fds[NUM_AGENT_NS];
-	}
 	return ret;
 }
 
@@ -286,8 +297,6 @@ void agent_stop(struct agent *a)
 	cleanup_fd_p(&a->pidfd);
 	for (int i = 0; i < NUM_AGENT_NS; i++)
 		cleanup_fd_p(&a->ns[i]);
-	cleanup_fd_p(&a->view);
-	a->view = -1;
 }
 
 int agent_pty(struct agent *a, bool console, int *ret_master, int *ret_slave)

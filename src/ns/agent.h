@@ -75,6 +75,9 @@ struct agent_config {
 	struct root *root;
 	const char *hostname;		/* NULL: leave it */
 	const struct view_config *view;
+	/* In the kernel, as soon as the view is mounted, while the agent goes on: begin
+	 * to serve what view_mount() gave, which is its from now on. */
+	int (*serve_view)(void *ctx, int fd, struct ns_error *err);
 	bool net_up;
 	const int *not_ours;		/* the kernel's descriptors, closed first; -1 ends them */
 	void (*enter)(void *ctx, const struct spawn *s) __attribute__((noreturn));
@@ -88,7 +91,6 @@ struct agent {
 	pid_t pid;
 	int pidfd;
 	int ns[NUM_AGENT_NS];	/* the guest's namespaces, from agent_start() on */
-	int view;		/* as view_mount() gave it, to be taken; -1: no view */
 };
 
 /**

@@ -188,7 +188,8 @@ def list_of_none(case):
 @test("commands", policies=("hosting", "all-trap"))
 def stats_fields(case):
     name = case.detached("/bin/sh", "-c", "hostname one; hostname two; mount -t tmpfs none /none 2>/dev/null; sleep 60")
-    harness.wait_until(lambda: '"syscall": "mount"' in case.weir("stats", name, "--json").out)
+    harness.wait_until(lambda: any(t["syscall"] == "mount" and t["errors"]
+                                   for t in load_json(case.weir("stats", name, "--json").out)["traps"]))
     s = load_json(case.status(case.weir("stats", name, "--json"), 0).out)
     has_fields("stats", s, ["guest", "boot", "traps", "time", "memory", "disks", "nets"])
     has_fields("guest", s["guest"], ["name", "state", "uptime_ns", "policy", "vcpus"])
