@@ -148,32 +148,37 @@ static void reap(struct sleepwake *sw)
 
 /* ---- draining --------------------------------------------------------------- */
 
-/* Return: bytes in the fullest ring, and the time in which they were written. */
-static struct drained drain(struct sleepwake *sw, uint64_t *ret_elapsed)
-{
+/* What a drain found, and in how long a time that has come together. */
+struct yield {
 	struct drained d;
+	uint64_t elapsed;
+	bool rest;	/* no guest task runs, and nothing waits to be done */
+};
+
+static struct yield drain(struct sleepwake *sw)
+{
+	struct yield y;
 	uint64_t now;
 
 	pthread_mutex_lock(&sw->lock);
-	rings_drain(&sw->rings, &sw->cfg, &d);
+	rings_drain(&sw->rings, &sw->cfg, &y.d);
 	now = host_now();
-	if (d.records)
+	if (y.d.records)
 		atomic_store(&sw->active_ns, now);
-	if (d.ended && !sw->reap_ns)
+	if (y.d.ended && !sw->reap_ns)
 		sw->reap_ns = now + REAP_DELAY;
-	*ret_elapsed = now - sw->drained_ns;
+	y.elapsed = now - sw->drained_ns;
+	y.rest = !sw->reap_ns && !rings_busy(&sw->rings);
 	sw->drained_ns = now;
 	if (sw->cfg.drained)
-		sw->cfg.drained(sw->cfg.ctx, now, d.records);
+		sw->cfg.drained(sw->cfg.ctx, now, y.d.records);
 	pthread_mutex_unlock(&sw->lock);
-	return d;
+	return y;
 }
 
 void sleepwake_drain(struct sleepwake *sw)
 {
-	uint64_t elapsed;
-
-	if (drain(sw, &elapsed).records)
+	if (drain(sw).d.records)
 		kick(sw);
 }
 
@@ -202,19 +207,17 @@ static bool reap_due(struct sleepwake *sw)
 	return due;
 }
 
-/* Until when may we leave the rings alone, after what the last drain found? */
-static uint64_t next_delay(const struct sleepwake *sw, uint64_t last, const struct drained *d,
-			   uint64_t elapsed)
+/* How long may we leave the rings alone, after what the last drain found? */
+static uint64_t next_delay(const struct sleepwake *sw, uint64_t last, const struct yield *y)
 {
-	uint64_t half = sw->rings.ring[0].size / 2, delay;
+	uint64_t half = sw->rings.ring[0].size / 2, delay = MIN(last * 2, DELAY_MAX);
 
-	if (!d->records && !sw->reap_ns && !rings_busy(&sw->rings) && quiet(sw))
+	if (!y->d.records && y->rest && quiet(sw))
 		return DELAY_FOREVER;
-	delay = MIN(last * 2, DELAY_MAX);
-	if (d->news)
-		delay = MIN(delay, MAX(elapsed * NEWS_WANTED / d->news, DELAY_BUSY));
-	if (d->most)
-		delay = MIN(delay, elapsed / 1000 * half / d->most * 1000);
+	if (y->d.news)
+		delay = MIN(delay, MAX(y->elapsed * NEWS_WANTED / y->d.news, DELAY_BUSY));
+	if (y->d.most)
+		delay = MIN(delay, y->elapsed / 1000 * half / y->d.most * 1000);
 	return MAX(delay, DELAY_MIN);
 }
 
@@ -243,10 +246,10 @@ static void wait_for_news(struct sleepwake *sw)
 
 static void observe(struct sleepwake *sw)
 {
-	uint64_t delay = DELAY_MIN, elapsed;
+	uint64_t delay = DELAY_MIN;
 
 	while (!atomic_load(&sw->stopping)) {
-		struct drained d;
+		struct yield y;
 
 		if (delay == DELAY_FOREVER) {
 			wait_for_news(sw);
@@ -257,8 +260,8 @@ static void observe(struct sleepwake *sw)
 		atomic_fetch_add(&sw->wakeups, 1);
 		if (reap_due(sw))
 			reap(sw);
-		d = drain(sw, &elapsed);
-		delay = next_delay(sw, delay, &d, elapsed);
+		y = drain(sw);
+		delay = next_delay(sw, delay, &y);
 	}
 }
 

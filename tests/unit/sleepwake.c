@@ -131,11 +131,11 @@ void pingpong(unsigned turns, int cpu1, int cpu2, struct report *rep)
 static void model(struct trace *t, const struct sleepwake_record *r)
 {
 	uint8_t *s = &t->state[r->tid % MAX_PID];
-	bool runs = r->kind == SLEEPWAKE_RUN;
+	bool run = r->kind == SLEEPWAKE_RUN;
 
-	if (runs || r->kind == SLEEPWAKE_SLEEP || r->kind == SLEEPWAKE_PREEMPT) {
-		t->twice += *s == (runs ? 1 : 2);
-		*s = runs ? 1 : 2;
+	if (run || r->kind == SLEEPWAKE_SLEEP || r->kind == SLEEPWAKE_PREEMPT) {
+		t->twice += *s == (run ? 1 : 2);
+		*s = run ? 1 : 2;
 	} else if (r->kind == SLEEPWAKE_FORK) {
 		t->twice += *s == 1;
 		*s = 2;
@@ -152,6 +152,7 @@ static void on_record(void *ctx, const struct sleepwake_record *r)
 		sem_wait(t->hold);
 		t->hold = NULL;
 	}
+	pthread_mutex_lock(&t->lock);
 	t->backwards += r->ns < t->last_ns;
 	t->last_ns = r->ns;
 	t->count[r->kind]++;
@@ -165,14 +166,17 @@ static void on_record(void *ctx, const struct sleepwake_record *r)
 	if (t->n < KEPT)
 		t->kept[t->n] = *r;
 	t->n++;
+	pthread_mutex_unlock(&t->lock);
 }
 
 static void on_drained(void *ctx, uint64_t now_ns, unsigned n)
 {
 	struct trace *t = ctx;
 
+	pthread_mutex_lock(&t->lock);
 	CHECK(now_ns >= t->last_ns);
 	t->drains++;
+	pthread_mutex_unlock(&t->lock);
 }
 
 /* Is what follows from the host's refusal, not from us? */
@@ -188,6 +192,7 @@ struct trace *trace_open(size_t ring_bytes)
 	int ret;
 
 	CHECK(t);
+	pthread_mutex_init(&t->lock, NULL);
 	t->kept = calloc(KEPT, sizeof(*t->kept));
 	t->state = calloc(MAX_PID, 1);
 	CHECK(t->kept && t->state);
@@ -221,23 +226,40 @@ void attach(struct trace *t, pid_t tid)
 	CHECK(ret == 0);
 }
 
-unsigned count(const struct trace *t, enum sleepwake_kind kind, pid_t tid)
+unsigned count(struct trace *t, enum sleepwake_kind kind, pid_t tid)
 {
 	unsigned n = 0;
 
+	pthread_mutex_lock(&t->lock);
 	CHECK(t->n <= KEPT);
 	for (unsigned i = 0; i < t->n; i++)
 		n += t->kept[i].kind == kind && (!tid || t->kept[i].tid == tid);
+	pthread_mutex_unlock(&t->lock);
 	return n;
 }
 
-const struct sleepwake_record *find(const struct trace *t, enum sleepwake_kind kind, pid_t tid)
+bool is_running(struct trace *t, pid_t tid)
 {
-	for (unsigned i = 0; i < t->n && i < KEPT; i++)
+	bool ret;
+
+	pthread_mutex_lock(&t->lock);
+	ret = t->state[tid] == 1;
+	pthread_mutex_unlock(&t->lock);
+	return ret;
+}
+
+const struct sleepwake_record *find(struct trace *t, enum sleepwake_kind kind, pid_t tid)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&t->lock);
+	n = t->n;
+	pthread_mutex_unlock(&t->lock);
+	for (unsigned i = 0; i < n && i < KEPT; i++)
 		if (t->kept[i].kind == kind && t->kept[i].tid == tid)
 			return &t->kept[i];
 	fprintf(stderr, "no record of kind %d for %d among %llu\n", kind, tid,
-		(unsigned long long)t->n);
+		(unsigned long long)n);
 	_exit(1);
 }
 
@@ -264,7 +286,8 @@ static void become(const struct who *w)
 	if (w->userns) {
 		char map[32];
 
-		CHECK(unshare(CLONE_NEWUSER) == 0);
+		if (unshare(CLONE_NEWUSER) < 0)
+			_exit(DENIED);	/* a host without, or a sanitizer's own thread */
 		snprintf(map, sizeof(map), "0 %u 1\n", w->uid);
 		CHECK(host_write_file(AT_FDCWD, "/proc/self/uid_map", map) == 0);
 		CHECK(host_write_file(AT_FDCWD, "/proc/self/setgroups", "deny") == 0);

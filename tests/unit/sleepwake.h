@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -75,6 +76,7 @@ void spin_until_told(int in, struct report *rep);
 
 struct trace {
 	struct sleepwake *sw;
+	pthread_mutex_t lock;		/* the fields below, while sw is open */
 	struct sleepwake_record *kept;	/* the first KEPT of them */
 	uint64_t n, drains;
 	uint64_t count[SLEEPWAKE_LOST + 1];
@@ -83,7 +85,7 @@ struct trace {
 	uint64_t backwards;	/* time went back */
 	uint64_t twice;		/* ran while it ran, left while it did not */
 	uint8_t *state;		/* by tid: 0 not known, 1 runs, 2 does not */
-	sem_t *hold;		/* the handler waits for it once */
+	sem_t *hold;		/* the handler waits for it once; set before the first record */
 };
 
 /* An observer with the usual or forced rings; ends the case where the host does
@@ -97,10 +99,13 @@ void attach(struct trace *t, pid_t tid);
 void observe(struct trace *t, struct child *c);
 
 /* How many records of @kind, of task @tid or of anyone (0). */
-unsigned count(const struct trace *t, enum sleepwake_kind kind, pid_t tid);
+unsigned count(struct trace *t, enum sleepwake_kind kind, pid_t tid);
 
 /* The first record of @kind and @tid, which has to be there. */
-const struct sleepwake_record *find(const struct trace *t, enum sleepwake_kind kind, pid_t tid);
+const struct sleepwake_record *find(struct trace *t, enum sleepwake_kind kind, pid_t tid);
+
+/* Does @tid run, as far as it is known? */
+bool is_running(struct trace *t, pid_t tid);
 
 /* Return: the observer's wake-ups, when there have been none for 300 ms. */
 uint64_t await_asleep(const struct trace *t);

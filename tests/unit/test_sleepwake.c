@@ -152,7 +152,7 @@ static void case_stopped(const struct who *w)
 		sleepwake_drain(t->sw);
 	} while (!count(t, SLEEPWAKE_SLEEP, c.pid));
 	CHECK(count(t, SLEEPWAKE_SLEEP, c.pid) == 1);
-	CHECK(t->state[c.pid] == 2);
+	CHECK(!is_running(t, c.pid));
 	runs = count(t, SLEEPWAKE_RUN, c.pid);
 	CHECK(kill(c.pid, SIGCONT) == 0);
 	child_go(&c);
