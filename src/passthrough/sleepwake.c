@@ -48,7 +48,7 @@
 #define DELAY_BUSY (10 * NSEC_PER_MSEC)
 #define DELAY_MAX (200 * NSEC_PER_MSEC)
 #define DELAY_FOREVER UINT64_MAX
-#define QUIET (250 * NSEC_PER_MSEC)	/* a preempted task has usually got a CPU by then */
+#define QUIET (250 * NSEC_PER_MSEC)	/* without a record, until the observer sleeps */
 #define REAP_DELAY (100 * NSEC_PER_MSEC)
 #define NEWS_WANTED 16		/* records for which a drain is worth its while */
 #define PEAK_RATE 16		/* bytes per us that two tasks write that only wake each other */
@@ -152,7 +152,7 @@ static void reap(struct sleepwake *sw)
 struct yield {
 	struct drained d;
 	uint64_t elapsed;
-	bool rest;	/* no guest task runs, and nothing waits to be done */
+	bool rest;	/* nothing, no guest task runs, and nothing is left to be done */
 };
 
 static struct yield drain(struct sleepwake *sw)
@@ -168,7 +168,7 @@ static struct yield drain(struct sleepwake *sw)
 	if (y.d.ended && !sw->reap_ns)
 		sw->reap_ns = now + REAP_DELAY;
 	y.elapsed = now - sw->drained_ns;
-	y.rest = !sw->reap_ns && !rings_busy(&sw->rings);
+	y.rest = !y.d.records && !sw->reap_ns && !rings_busy(&sw->rings);
 	sw->drained_ns = now;
 	if (sw->cfg.drained)
 		sw->cfg.drained(sw->cfg.ctx, now, y.d.records);
@@ -212,7 +212,7 @@ static uint64_t next_delay(const struct sleepwake *sw, uint64_t last, const stru
 {
 	uint64_t half = sw->rings.ring[0].size / 2, delay = MIN(last * 2, DELAY_MAX);
 
-	if (!y->d.records && y->rest && quiet(sw))
+	if (y->rest && quiet(sw))
 		return DELAY_FOREVER;
 	if (y->d.news)
 		delay = MIN(delay, MAX(y->elapsed * NEWS_WANTED / y->d.news, DELAY_BUSY));

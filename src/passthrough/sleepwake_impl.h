@@ -34,7 +34,7 @@ struct ring {
 	bool suspect;		/* records were lost, or may have been */
 	struct sleepwake_record next;
 
-	pid_t running;	/* the guest task that was last seen to run there, or 0 */
+	pid_t ready;	/* the guest task that last ran there, if it did not go to sleep, or 0 */
 };
 
 struct rings {
@@ -72,7 +72,7 @@ void rings_drain(struct rings *rs, const struct sleepwake_config *cfg, struct dr
 /* Is there anything to drain? Any thread may ask. */
 bool rings_pending(const struct rings *rs);
 
-/* Was a guest task running anywhere when the last drain ended? */
-bool rings_busy(const struct rings *rs);
+/* Does a guest task run or wait for a CPU? To be asked when a drain found nothing. */
+bool rings_busy(struct rings *rs);
 
 #endif

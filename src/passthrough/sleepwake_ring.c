@@ -124,13 +124,12 @@ static void ring_begin(struct ring *r, struct drained *d)
 
 static void note(struct ring *r, const struct sleepwake_record *rec, struct drained *d)
 {
-	bool out = rec->kind == SLEEPWAKE_SLEEP || rec->kind == SLEEPWAKE_PREEMPT;
 	bool end = rec->kind == SLEEPWAKE_EXIT;
 
-	if (rec->kind == SLEEPWAKE_RUN)
-		r->running = rec->tid;
-	else if (out || (end && r->running == rec->tid))
-		r->running = 0;
+	if (rec->kind == SLEEPWAKE_RUN || rec->kind == SLEEPWAKE_PREEMPT)
+		r->ready = rec->tid;
+	else if (r->ready == rec->tid && (rec->kind == SLEEPWAKE_SLEEP || end))
+		r->ready = 0;
 	d->records++;
 	d->news += rec->kind != SLEEPWAKE_RUN && rec->kind != SLEEPWAKE_PREEMPT;
 	d->ended |= end || rec->kind == SLEEPWAKE_LOST;
@@ -214,12 +213,34 @@ bool rings_pending(const struct rings *rs)
 	return false;
 }
 
-bool rings_busy(const struct rings *rs)
+/*
+ * Does a task run, or wait for a CPU? One that was preempted may have gone to
+ * sleep on another CPU, one that said that it ends may have run once more after
+ * that, and records may have been lost: its state is what counts.
+ */
+static bool task_ready(pid_t tid)
 {
-	for (unsigned i = 0; i < rs->n; i++)
-		if (rs->ring[i].running)
-			return true;
-	return false;
+	char path[32], text[1024], *state;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	len = host_read_file(AT_FDCWD, path, text, sizeof(text));
+	state = len > 0 ? strrchr(text, ')') : NULL;	/* a name may contain anything */
+	return state && strlen(state) > 2 && state[2] == 'R';
+}
+
+bool rings_busy(struct rings *rs)
+{
+	bool busy = false;
+
+	for (unsigned i = 0; i < rs->n; i++) {
+		struct ring *r = &rs->ring[i];
+
+		if (r->ready && !task_ready(r->ready))
+			r->ready = 0;
+		busy |= r->ready != 0;
+	}
+	return busy;
 }
 
 /* ---- making them ----------------------------------------------------------- */

@@ -193,31 +193,42 @@ static void *drain_often(void *arg)
 	return NULL;
 }
 
-/* Nothing of a burst is lost, not even when others drain meanwhile. */
-static void case_burst(const struct who *w)
+/* Return: was all of a burst seen? */
+static bool see_burst(void)
 {
 	struct trace *t = trace_open(0);
 	struct child c = child_start(burst);
 	pthread_t thread[2];
-	uint64_t left;
+	uint64_t left, turns;
+	bool whole;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(thread); i++)
 		CHECK(pthread_create(&thread[i], NULL, drain_often, t) == 0);
 	observe(t, &c);
 	for (unsigned i = 0; i < ARRAY_SIZE(thread); i++)
 		pthread_join(thread[i], NULL);
-	CHECK(t->losses == 0);
 	left = t->count[SLEEPWAKE_SLEEP] + t->count[SLEEPWAKE_PREEMPT];
-	CHECK(left >= 2 * BURST);
+	turns = c.report->turns;
+	whole = t->losses == 0;
 	/* The host counts a little of each task's end that it does not report, and
 	 * reports what follows the last look at the counters. */
-	if (left + 20 < c.report->turns || left > c.report->turns + 20) {
+	if (whole && (left < 2 * BURST || left + 20 < turns || left > turns + 20)) {
 		fprintf(stderr, "%llu reported of %llu\n", (unsigned long long)left,
-			(unsigned long long)c.report->turns);
+			(unsigned long long)turns);
 		_exit(1);
 	}
 	child_end(&c);
 	trace_close(t);
+	return whole;
+}
+
+/*
+ * Nothing of a burst is lost, not even when others drain meanwhile; unless the
+ * host is so busy that nobody who would drain gets a CPU for 35 ms.
+ */
+static void case_burst(const struct who *w)
+{
+	CHECK(see_burst() || see_burst() || see_burst());
 }
 
 static void small_burst(int in, struct report *rep)
