@@ -305,7 +305,7 @@ def cpu_time(pids):
     return total
 
 
-@test("sched", users=("root", "user"), programs=PROGRAM)
+@test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
 def guests_of_one_cpu_are_dealt_out(case):
     if cpus() < 2:
         raise Skipped("this machine has one CPU")
@@ -313,9 +313,7 @@ def guests_of_one_cpu_are_dealt_out(case):
     for _ in range(2):
         name = started(case, "sleepers", options=["--set", "guest.vcpus=1"])
         on += [c["host_cpu"] for c in stats(case, name)["sched"]["vcpus"]]
-    # Other tests run guests beside these; but two in a row of one user are not put on one CPU
-    # while another of the user's has none.
-    case.true(f"on {on}", len(set(on)) == 2 or case.ctx.jobs > 1)
+    case.true(f"on {on}", len(set(on)) == 2)
 
 
 @test("sched", users=("root", "user", "single"), programs=PROGRAM)
