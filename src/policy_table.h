@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy_table.h - what the commands of weir policy share: a policy with its
+ * lane table, and the words for what is in it
+ */
+#ifndef WEIR_POLICY_TABLE_H
+#define WEIR_POLICY_TABLE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "passthrough/lanes.h"
+
+#define MAX_SETS 64
+#define MAX_RULES 256	/* of one call; printing more would help nobody */
+
+struct policy_options {
+	const char *policy;
+	char *set[MAX_SETS];
+	size_t nset;
+	bool json;
+};
+
+/* A policy with its lane table. */
+struct policy_table {
+	struct policy *policy;
+	struct lanes *lanes;
+};
+
+/* Return: 0, to be freed by policy_table_free(), or a negative errno with @err. */
+int policy_table_load(struct policy_table *t, const char *name, const struct policy_options *o,
+		      struct policy_error *err);
+void policy_table_free(struct policy_table *t);
+
+/* To standard output; takes @j. Return: EXIT_SUCCESS. */
+int policy_print_json(json_t *j);
+
+/* "deny EPERM", in @buf. */
+const char *rule_lane_text(const struct lane_rule *r, char *buf, size_t size);
+
+/* The tests of a rule as written, "" without. */
+const char *rule_test_text(const struct lane_rule *r);
+
+/* What a rule costs a call. */
+const char *rule_cost(const struct lanes *l, int nr, enum lane lane);
+
+/* Does the number alone decide? */
+bool call_decided_by_number(const struct lanes *l, int nr);
+
+/* The rules of a call in the order they are tried; the last always holds.
+ * Return: how many, at most @max. */
+unsigned call_rules(const struct lanes *l, int nr, const struct lane_rule **ret, unsigned max);
+
+/* A rule, all rules of a call; the caller's references. */
+json_t *rule_json(const struct lanes *l, int nr, const struct lane_rule *r);
+json_t *call_json(const struct policy_table *t, int nr);
+
+/* policy_explain.c: weir policy explain. */
+int policy_explain(int argc, char **argv, const struct policy_options *o);
+
+#endif
