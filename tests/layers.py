@@ -30,9 +30,9 @@ ALSO = {
     "kernel/control.c": {"drivers/console.h"},	# hands the console to weir console
     "kernel/kernel.c": {"drivers/console.h"},	# and to the monitor; was a part of boot.c
 }
-# Headers of one folder's insides: nobody else's, but for the command that shows them.
+# Headers of one folder's insides: nobody else's, but for weir policy, which shows them.
 INSIDE = re.compile(r"passthrough/\w+_impl\.h$|ns/(rootfs|overlay|act|cgroup_impl)\.h$")
-SHOWS_INSIDES = {"cmd_policy.c"}
+SHOWS_INSIDES = {"cmd_policy.c", "policy_table.c", "policy_explain.c"}
 # errno is the out-parameter of strtoull(3) there, not the host's answer.
 ERRNO = {"passthrough/hostcall.c", "passthrough/policy_value.c"}
 
