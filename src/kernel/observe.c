@@ -3,7 +3,7 @@
  * observe.c - how the task table learns what happens in the guest
  *
  * Records of the host (passthrough/sleepwake.h) say it as it happens. They
- * have three gaps, and a walk over /proc from init downwards fills each:
+ * have four gaps, and a walk over /proc from init downwards fills each:
  *
  *   at the start   init has run for a moment already: the first observer of a
  *                  host may have to wait for all its CPUs, and nobody shall
@@ -11,6 +11,10 @@
  *                  are looked for, so none is missed; what was forked behind
  *                  that is in the records.
  *   lost records   a ring ran full.
+ *   a rest         each record costs the host half a microsecond. Tasks that
+ *                  switch all the time, and are no pair that placement has
+ *                  put together, would do better without: they are not
+ *                  observed for some seconds, and then looked at again.
  *   set-id exec    the host stops reporting the program and all it starts, and
  *                  says EXIT of a task that lives on.
  *
@@ -41,6 +45,11 @@
 #define LOST_WALK_NS 200000000	/* between two walks for lost records */
 #define CHECK_NS 500000000	/* a task that could run usually does within this */
 #define AGAIN_NS 100000000	/* after the first walk */
+#define RATE_NS 250000000	/* records are counted for so long */
+#define RATE_HOT 25000		/* so many are too many: 50,000 switches a second */
+#define HOT_WINDOWS 3		/* in succession: no burst, and placement had its time */
+#define REST_NS 5000000000	/* the first rest; each next one is twice as long ... */
+#define REST_MAX_NS 40000000000	/* ... but for one after a calm time */
 #define ENDED_AT_ONCE 32	/* zombies asked after in one drain */
 #define SET_ID_NS 1000000000	/* a set-id exec's EXIT comes within this of its EXEC */
 
@@ -135,6 +144,23 @@ static bool some_are_stale(struct sched *s, uint64_t now)
 	return false;
 }
 
+/* Lock held. Only where the policy leaves the source to us. */
+static void note_rate(struct sched *s, uint64_t now, unsigned n)
+{
+	bool hot;
+
+	s->rate_records += n;
+	if (now - s->rate_since_ns < RATE_NS)
+		return;
+	hot = s->rate_records >= RATE_HOT && now - s->rate_since_ns < 2 * RATE_NS &&
+	      !s->placement.ngroups && s->want == SCHED_SOURCE_AUTO;
+	s->hot = hot ? s->hot + 1 : 0;
+	s->rate_since_ns = now;
+	s->rate_records = 0;
+	if (s->hot >= HOT_WINDOWS && atomic_load(&s->sw))
+		s->rest_wanted = true;
+}
+
 static void tell_idle(struct sched *s, bool idle, uint64_t since)
 {
 	for (unsigned i = 0; i < s->nhooks; i++)
@@ -151,12 +177,13 @@ static void on_drained(void *ctx, uint64_t now_ns, unsigned n)
 		pthread_mutex_lock(&s->lock);
 	look_after_ended(s, now_ns);
 	placement_decide(&s->placement, now_ns);
+	note_rate(s, now_ns, n);
 	since = s->tasks.idle_since_ns;
 	idle = since != 0;
 	changed = idle != s->told_idle;
 	s->told_idle = idle;
 	s->walk_all |= some_are_stale(s, now_ns);
-	if (s->nrevived || s->walk_all)
+	if (s->nrevived || s->walk_all || s->rest_wanted)
 		observe_wake(s);
 	s->draining = false;
 	pthread_mutex_unlock(&s->lock);
@@ -266,6 +293,54 @@ static bool walked_just_now(struct sched *s)
 	return !s->nrevived && !s->walk_blind && host_now() - s->walked_ns < LOST_WALK_NS;
 }
 
+/* Lock held, and given back meanwhile. Nobody attaches while we detach: those
+ * who do hold walk_lock. */
+static void rest_begin(struct sched *s)
+{
+	struct sleepwake *sw = atomic_load(&s->sw);
+	uint64_t now;
+
+	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&s->walk_lock);
+	sleepwake_detach(sw);
+	sleepwake_drain(sw);
+	pthread_mutex_lock(&s->lock);
+	atomic_store(&s->sw, NULL);
+	s->rested = sw;
+	TASK_FOR_EACH(&s->tasks, t)
+		t->observed = false;
+	now = host_now();
+	s->rest_ns = s->rest_ns && now - s->rest_until_ns < REST_NS ?
+			     MIN(s->rest_ns * 2, (uint64_t)REST_MAX_NS) : (uint64_t)REST_NS;
+	s->rest_until_ns = now + s->rest_ns;
+	s->rest_wanted = false;
+	s->hot = 0;
+	if (atomic_fetch_add(&s->rests, 1) == 0)
+		log_info("sched: so many switches that observing them would slow the guest down: "
+			 "states are looked up in /proc for a while");
+	pthread_mutex_unlock(&s->walk_lock);
+}
+
+/* Lock held. */
+static void rest_end(struct sched *s)
+{
+	atomic_store(&s->sw, s->rested);
+	s->rested = NULL;
+	s->rate_since_ns = host_now();
+	s->rate_records = 0;
+	s->walk_blind = true;
+}
+
+/* Lock held. Until when there is nothing to do; 0: until somebody says so. */
+static uint64_t next_look(const struct sched *s, bool again)
+{
+	uint64_t now = host_now();
+
+	if (s->rested)
+		return now < s->rest_until_ns ? s->rest_until_ns - now : 1;
+	return atomic_load(&s->traps) ? TRAPS_WALK_NS : again ? AGAIN_NS : 0;
+}
+
 static void *worker_main(void *arg)
 {
 	struct sched *s = arg;
@@ -280,6 +355,12 @@ static void *worker_main(void *arg)
 		pthread_mutex_lock(&s->lock);
 	}
 	while (!s->ending) {
+		if (s->rest_wanted && !s->rested) {
+			rest_begin(s);
+			continue;
+		}
+		if (s->rested && host_now() >= s->rest_until_ns)
+			rest_end(s);
 		if (s->nrevived || s->walk_blind || s->walk_all) {
 			if (walked_just_now(s))
 				worker_wait(s, LOST_WALK_NS);
@@ -289,7 +370,7 @@ static void *worker_main(void *arg)
 		}
 		again = s->walk_again;
 		s->walk_again = false;
-		worker_wait(s, atomic_load(&s->traps) ? TRAPS_WALK_NS : again ? AGAIN_NS : 0);
+		worker_wait(s, next_look(s, again));
 		s->walk_all |= again || atomic_load(&s->traps);
 	}
 	pthread_mutex_unlock(&s->lock);

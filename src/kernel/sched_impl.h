@@ -67,8 +67,18 @@ struct sched {
 	bool walk_again;		/* some may have been missed while we attached */
 	uint64_t checked_ns;		/* when tasks were last looked at for a missed end */
 
-	/* set once by the worker */
-	struct sleepwake *_Atomic sw;	/* NULL: not yet, or source = traps */
+	/* lock too: how many records there are for what they are worth */
+	uint64_t rate_since_ns, rate_records;
+	unsigned hot;			/* windows in succession with too many */
+	bool rest_wanted;
+
+	/* the worker's */
+	struct sleepwake *rested;	/* observes nobody until rest_until_ns; sw is NULL meanwhile */
+	uint64_t rest_until_ns, rest_ns;
+	_Atomic unsigned rests;
+
+	/* set by the worker; what it once pointed to stays */
+	struct sleepwake *_Atomic sw;	/* NULL: not yet, resting, or source = traps */
 	_Atomic bool traps;		/* there will be none */
 
 	pthread_mutex_t walk_lock;	/* one walk at a time; taken before lock */

@@ -78,6 +78,7 @@ json_t *sched_json(struct kernel *k)
 			    json_string(policy_sched_placement_str[k->cfg->policy->placement]));
 	/* Records come in; before that, /proc is looked at. */
 	json_object_set_new(ret, "observing", json_boolean(atomic_load(&k->sched->sw)));
+	json_object_set_new(ret, "rests", json_integer(atomic_load(&k->sched->rests)));
 	json_object_set_new(ret, "observer_wakeups",
 			    json_integer(observe_wakeups(k->sched)));
 	json_object_set_new(ret, "vcpus", vcpus_json(&v));

@@ -127,6 +127,18 @@ int sleepwake_attach(struct sleepwake *sw, pid_t tid)
 	return 0;
 }
 
+void sleepwake_detach(struct sleepwake *sw)
+{
+	struct attachment *a;
+
+	pthread_mutex_lock(&sw->attach_lock);
+	while ((a = sw->attachments) != NULL) {
+		sw->attachments = a->next;
+		attachment_free(a, sw->rings.n);
+	}
+	pthread_mutex_unlock(&sw->attach_lock);
+}
+
 /* Close the events of tasks that have ended and have left no heirs. */
 static void reap(struct sleepwake *sw)
 {
@@ -346,12 +358,7 @@ static int observer_start(struct sleepwake *sw)
 
 static void destroy(struct sleepwake *sw)
 {
-	struct attachment *a;
-
-	while ((a = sw->attachments) != NULL) {
-		sw->attachments = a->next;
-		attachment_free(a, sw->rings.n);
-	}
+	sleepwake_detach(sw);
 	rings_close(&sw->rings);
 	free(sw->poll);
 	if (sw->kick >= 0)

@@ -83,6 +83,10 @@ void sleepwake_close(struct sleepwake *sw);
  */
 int sleepwake_attach(struct sleepwake *sw, pid_t tid);
 
+/* Observe nobody any more: closes all events. What was written before is still
+ * told. For whoever attaches on another thread meanwhile, either may come first. */
+void sleepwake_detach(struct sleepwake *sw);
+
 /* Handle all records up to now, on the calling thread. */
 void sleepwake_drain(struct sleepwake *sw);
 

@@ -220,6 +220,19 @@ static void ping_pong_forever(void)
 	}
 }
 
+/* Nobody sleeps, and nobody wakes anybody: only the switches are many. */
+static void yielders(void)
+{
+	for (int i = 0; i < 6; i++)
+		if (fork() == 0) {
+			name("t-yield");
+			for (;;)
+				sched_yield();
+		}
+	ready();
+	pause();
+}
+
 static void affinity(void)
 {
 	cpu_set_t set;
@@ -242,6 +255,7 @@ static const struct {
 	{ "threads", threads },		{ "exec-by-thread", exec_by_thread },
 	{ "after-exec", after_exec },	{ "short-lives", short_lives },
 	{ "many", many },		{ "naps", naps },
+	{ "yielders", yielders },
 	{ "ping-pong", ping_pong_forever }, { "affinity", affinity },
 };
 

@@ -176,6 +176,39 @@ def short_lives_are_counted(case):
     case.equal("none of them is there still", named(stats(case, name), "true"), [])
 
 
+@test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
+def too_many_switches_are_not_observed(case):
+    """They rest; who asks meanwhile is told from /proc, and later records come again."""
+    perf_is_permitted(case)
+    name = started(case, "yielders")
+    s = eventually(case, name, "a rest", lambda s: s["sched"]["rests"] > 0 and not s["sched"]["observing"])
+    case.true("all could run", all(x in ("running", "runnable") for x in states(s, "t-yield")))
+    case.equal("all are there", len(states(s, "t-yield")), 6)
+    case.equal("the source is the same", s["sched"]["source"], "perf")
+    for t in named(s, "t-yield"):
+        try:
+            os.kill(t["host_pid"], 9)
+        except ProcessLookupError:
+            pass
+    s = eventually(case, name, "they are gone", lambda s: not named(s, "t-yield") or
+                   all(x in ("zombie", "dead") for x in states(s, "t-yield")))
+    s = eventually(case, name, "observed again", lambda s: s["sched"]["observing"])
+    forks = s["sched"]["forks"]
+    case.status(case.weir("exec", name, "--", "/bin/sh", "-c", "for i in 1 2 3 4 5; do /bin/true; done"), 0)
+    eventually(case, name, "records come", lambda s: s["sched"]["forks"] >= forks + 5)
+
+
+@test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
+def observed_whatever_it_costs(case):
+    """source = perf means it."""
+    perf_is_permitted(case)
+    name = started(case, "yielders", options=PERF)
+    time.sleep(2)
+    s = stats(case, name)["sched"]
+    case.equal("rests", s["rests"], 0)
+    case.true("observed", s["observing"])
+
+
 @test("sched", users=("root", "user", "single"), programs=PROGRAM)
 def sleeps_are_counted(case):
     perf_is_permitted(case)
