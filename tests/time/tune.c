@@ -10,12 +10,21 @@
 
 #include "../guest/t.h"
 
-/* REALTIME - MONOTONIC, between two readings of MONOTONIC. */
+/* REALTIME less MONOTONIC: of many readings the one in which least time passed. */
 static int64_t difference(void)
 {
-	int64_t a = now_ns(CLOCK_MONOTONIC), r = now_ns(CLOCK_REALTIME), b = now_ns(CLOCK_MONOTONIC);
+	int64_t best = INT64_MAX, ret = 0;
 
-	return r - (a + b) / 2;
+	for (int i = 0; i < 50; i++) {
+		int64_t a = now_ns(CLOCK_MONOTONIC), r = now_ns(CLOCK_REALTIME);
+		int64_t b = now_ns(CLOCK_MONOTONIC);
+
+		if (b - a < best) {
+			best = b - a;
+			ret = r - (a + b) / 2;
+		}
+	}
+	return ret;
 }
 
 static void nap(int ms)
@@ -104,7 +113,7 @@ static void single_shot(void)
 	for (int i = 0; i < 60 && difference() - before < 690000; i++)
 		nap(100);
 	nap(1100);
-	check("700 us are made up", near(difference() - before, 700000, 20000));
+	check("700 us are made up", near(difference() - before, 700000, 4000));
 	check("ask what is left", adjtime(NULL, &old) == 0);
 	check("nothing", old.tv_sec == 0 && old.tv_usec == 0);
 }
