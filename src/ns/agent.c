@@ -123,7 +123,7 @@ static int build_view(const struct agent_config *cfg, int sock, struct ns_error 
 
 	if (!cfg->view->n)
 		return 0;
-	view = view_mount(cfg->view, err);
+	view = view_mount(cfg->view, root_cover(cfg->root), err);
 	return view < 0 ? view : agent_send_reply(sock, 0, 0, "", &view, 1);
 }
 

@@ -131,17 +131,23 @@ int root_mount_at(const struct root *root, const char *name, const char *type, u
 	return take_fd(&fd);
 }
 
-static int staging_mount(struct root *root, struct ns_error *err)
+const char *root_cover(struct root *root)
 {
-	const char *const options[] = { "mode", "0755", NULL };
-	cleanup_fd int fd = -1;
 	struct stat st;
-	int ret;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(staging_dirs) && !root->where; i++)
 		if (host_result(stat(staging_dirs[i], &st)) == 0 && S_ISDIR(st.st_mode))
 			root->where = staging_dirs[i];
-	if (!root->where)
+	return root->where;
+}
+
+static int staging_mount(struct root *root, struct ns_error *err)
+{
+	const char *const options[] = { "mode", "0755", NULL };
+	cleanup_fd int fd = -1;
+	int ret;
+
+	if (!root_cover(root))
 		return ns_fail(err, -ENOENT, "root: the host has no /sys, /mnt, /run or /tmp");
 	fd = mount_new("tmpfs", MOUNT_ATTR_NODEV, options, NULL, 0);
 	ret = fd < 0 ? fd : mount_attach(fd, AT_FDCWD, root->where);

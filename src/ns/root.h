@@ -47,6 +47,10 @@ struct root;
  */
 int root_prepare(const struct root_config *cfg, struct root **ret, struct ns_error *err);
 
+/* The directory of the host's that root_build() will cover: what is mounted there
+ * before hides nothing, and goes with the host's root. NULL: the host has none. */
+const char *root_cover(struct root *root);
+
 /* Closes everything; fine on NULL and half-built objects. */
 void root_destroy(struct root *root);
 

@@ -29,7 +29,7 @@
 static struct view {
 	int device;		/* /dev/fuse until it is the kernel's, or why there is none */
 	bool tmpfs;		/* and so it is one */
-	int mount;		/* of the whole, detached */
+	int mount;		/* of the whole */
 	dev_t dev;		/* its files' st_dev */
 	int copy[VIEW_MAX_FILES];	/* detached, -1: none */
 	uint64_t first[2];	/* mount ids of the guest's first /proc and /sys */
@@ -104,9 +104,9 @@ static int mount_tmpfs(const struct view_config *cfg)
 	return ret < 0 ? ret : take_fd(&dir);
 }
 
-int view_mount(const struct view_config *cfg, struct ns_error *err)
+int view_mount(const struct view_config *cfg, const char *place, struct ns_error *err)
 {
-	int ret = try_fuse();
+	int ret = try_fuse(), attached;
 
 	if (ret < 0)
 		ret = mount_tmpfs(cfg);
@@ -116,6 +116,12 @@ int view_mount(const struct view_config *cfg, struct ns_error *err)
 	for (unsigned i = 0; i < cfg->n; i++)
 		view.copy[i] = cfg->file[i].name ? -ENOENT :
 			       mount_clone(AT_FDCWD, cfg->file[i].source, false);
+	attached = place ? mount_attach(view.mount, AT_FDCWD, place) : -ENOENT;
+	if (attached < 0) {
+		close(ret);
+		return ns_fail(err, attached, "view: %s cannot be mounted over: %s",
+			       place ?: "no directory", strerror(-attached));
+	}
 	return ret;
 }
 

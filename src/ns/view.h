@@ -9,7 +9,7 @@
  *   view_open_device()	on the way into the guest's user namespace: the device
  *			must be opened with credentials of that namespace, but
  *			may be its owner's only
- *   view_mount()	one file system with all the files, attached nowhere
+ *   view_mount()	one file system with all the files, out of the guest's sight
  *   view_prepare()	a detached copy of each file; the kernel answers already
  *   view_attach()	over the guest's files, once its /proc is mounted
  *   view_keep()	and known to the agent, whoever attached them
@@ -49,13 +49,15 @@ struct view_config {
 void view_open_device(void);
 
 /**
- * view_mount() - Mount the view, attached nowhere
+ * view_mount() - Mount the view
+ * @place: a directory of the host's to mount it over; it is needed there until
+ *         view_prepare(), since older hosts copy only what is attached (Linux 6.15)
  *
  * While the host's files are there still.
  * Return: what the guest kernel serves: the FUSE device, or the directory of
  * the tmpfs; the caller's. A negative errno with @err.
  */
-int view_mount(const struct view_config *cfg, struct ns_error *err);
+int view_mount(const struct view_config *cfg, const char *place, struct ns_error *err);
 
 /* Look up and clone all files: with FUSE it waits for the guest kernel.
  * @host: the host's root; @root: the guest's, /proc need not be mounted yet. */
