@@ -194,7 +194,7 @@ static int holder_main(void *arg)
 
 	close(p[1]);
 	host_read(p[0], &c, 1);
-	_exit(0);
+	return 0;	/* and with it the child, clone(2) */
 }
 
 /* A child that holds a new user namespace until we have a descriptor of it. It
