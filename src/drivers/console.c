@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "kernel/event.h"
@@ -66,6 +67,16 @@ static void on_output(struct kernel *k, struct event_source *src, uint32_t event
 	while ((n = host_result(read(c->master, buf, sizeof(buf)))) > 0)
 		for (ssize_t i = 0; i < n; i++)
 			c->ring[c->written++ % CONSOLE_KEEP] = buf[i];
+}
+
+bool console_size(int master, const int stdio[3])
+{
+	struct winsize ws;
+
+	for (int i = 0; i < 3; i++)
+		if (host_result(ioctl(stdio[i], TIOCGWINSZ, &ws)) == 0)
+			return host_result(ioctl(master, TIOCSWINSZ, &ws)) == 0;
+	return false;
 }
 
 int console_keep(struct console *c, struct event_loop *ev)

@@ -24,6 +24,10 @@ void console_destroy(struct console *c);
 int console_master(const struct console *c);
 int console_slave(const struct console *c);
 
+/* Give a pty's @master the window size of the first terminal of @stdio, before
+ * anybody looks at it. Return: is there one? */
+bool console_size(int master, const int stdio[3]);
+
 /* Read the master and keep what comes. */
 int console_keep(struct console *c, struct event_loop *ev);
 

@@ -258,6 +258,7 @@ static int console_init(struct kernel *k, struct ns_error *err)
 			 strerror(-ret));
 		return ret;
 	}
+	console_size(master, k->cfg->stdio);
 	ret = console_create(master, slave, &k->console);
 	if (ret == 0 && k->cfg->detached)
 		ret = console_keep(k->console, &k->ev);

@@ -233,6 +233,8 @@ static int exec_stdio(struct kernel *k, json_t *tty, const int *fds, struct spaw
 
 	if (ret < 0)
 		return ret;
+	if (ntty)
+		console_size(pty[0], fds);
 	for (int i = 0; i < 3; i++)
 		rq->stdio[i] = fds[i];
 	for (size_t i = 0; i < ntty; i++) {
