@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ struct live_file {
 
 struct procfs_lease {
 	struct kernel *k;
+	sem_t ready;		/* posted when the leases are ours */
 	pthread_t thread;
 	struct live_file file[MAX_LIVE];
 	unsigned n;
@@ -140,6 +142,7 @@ static void *keep(void *lease)
 
 	pthread_setname_np(pthread_self(), "weir-procfs");
 	own_signals(l);
+	sem_post(&l->ready);
 	for (;;) {
 		siginfo_t si;
 		int sig = wait_for_open(handle_due(l), &si);
@@ -191,6 +194,7 @@ int procfs_lease_start(struct kernel *k, int fd, struct procfs_lease **ret_l)
 	if (!l)
 		return -ENOMEM;
 	l->k = k;
+	sem_init(&l->ready, 0, 0);
 	ret = open_files(l, dir);
 	if (ret == 0)
 		ret = -pthread_create(&l->thread, NULL, keep, l);
@@ -198,6 +202,9 @@ int procfs_lease_start(struct kernel *k, int fd, struct procfs_lease **ret_l)
 		release(l);
 		return ret;
 	}
+	/* What is opened before there is a lease would be as old as the boot. */
+	while (sem_wait(&l->ready) < 0)
+		;
 	*ret_l = l;
 	return 0;
 }
