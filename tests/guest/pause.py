@@ -198,7 +198,8 @@ def pause_names_what_does_not_freeze(case):
     """A task whose call nobody answers, as the guest's agent stands still."""
     name = case.detached("/bin/sh", "-c", "while :; do mount -t tmpfs none /tmp; umount /tmp; done")
     kernel = json.loads(case.weir("stats", "--json", name).out)["guest"]["kernel_pid"]
-    agents = [p for p in harness.descendants(kernel) if (harness.stat_fields(p) or ("", "", ""))[2] == "weir-agent"]
+    # What the agent forks for each mount bears its name, too: the agent is the kernel's own child.
+    agents = [p for p, (parent, _, comm) in harness.processes().items() if parent == kernel and comm == "weir-agent"]
     case.equal("agents", len(agents), 1)
     os.kill(agents[0], signal.SIGSTOP)
     try:
