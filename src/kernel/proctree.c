@@ -46,6 +46,16 @@ static int push(struct walk *w, pid_t pid, bool root)
 	return 0;
 }
 
+/* What has ended is no failure: its children went elsewhere, and the next walk
+ * meets them there. Return: @ret, or 0 for that. */
+static int unless_gone(struct walk *w, int ret)
+{
+	if (ret != -ENOENT && ret != -ESRCH)
+		return ret;
+	w->good = false;
+	return 0;
+}
+
 uint64_t proctree_start(pid_t pid)
 {
 	struct hostproc_stat s;
@@ -131,19 +141,15 @@ static int each_thread(struct walk *w, int task, struct proctree_node *n, pid_t 
 	struct dirent *e;
 
 	if (!d) {
+		ret = copy < 0 ? copy : -ENOMEM;
 		cleanup_fd_p(&copy);
-		return MIN(copy, 0);
+		return unless_gone(w, ret);
 	}
 	while (ret == 0 && (e = readdir(d))) {
 		if (e->d_name[0] == '.')
 			continue;
-		ret = n ? look_at_thread(task, e->d_name, n, ppid) :
-			  add_children(w, task, e->d_name);
-		/* It ended: its children went to another thread. */
-		if (ret == -ENOENT || ret == -ESRCH) {
-			w->good = false;
-			ret = 0;
-		}
+		ret = unless_gone(w, n ? look_at_thread(task, e->d_name, n, ppid) :
+					 add_children(w, task, e->d_name));
 	}
 	closedir(d);
 	return ret;
@@ -159,10 +165,8 @@ static int visit_one(struct walk *w, struct found found, proctree_visit visit, v
 
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)n.pid);
 	task = host_open(path, O_RDONLY | O_DIRECTORY, 0);
-	if (task < 0) {
-		w->good = false;
-		return task == -ENOENT || task == -ESRCH ? 0 : task;
-	}
+	if (task < 0)
+		return unless_gone(w, task);
 	ret = each_thread(w, task, &n, &ppid);
 	/* The kernel's child has ended, and another process has got its id. */
 	if (ret < 0 || (found.root && ppid != getpid()))
