@@ -225,7 +225,9 @@ def kill_9_of_a_paused_guest(case):
                 os.kill(pid, signal.SIGKILL)
             p.wait(15)
             if mask == "cgroup2" and victim == "all":
-                case.weir("list")	# nobody else is there to thaw them, and they cannot die before
+                # Nobody is there to thaw them, and they cannot die before: the next commands do it,
+                # once the host has let go of the last thread of the guest's kernel.
+                harness.wait_until(lambda: case.weir("list") and not harness.with_argument(name), 5)
             try:
                 before.nothing_left(name, name)
             except Failed as e:
