@@ -248,19 +248,25 @@ bool is_running(struct trace *t, pid_t tid)
 	return ret;
 }
 
-const struct sleepwake_record *find(struct trace *t, enum sleepwake_kind kind, pid_t tid)
+const struct sleepwake_record *find_after(struct trace *t, const struct sleepwake_record *after,
+					  enum sleepwake_kind kind, pid_t tid)
 {
 	uint64_t n;
 
 	pthread_mutex_lock(&t->lock);
 	n = t->n;
 	pthread_mutex_unlock(&t->lock);
-	for (unsigned i = 0; i < n && i < KEPT; i++)
+	for (unsigned i = after ? after - t->kept + 1 : 0; i < n && i < KEPT; i++)
 		if (t->kept[i].kind == kind && t->kept[i].tid == tid)
 			return &t->kept[i];
 	fprintf(stderr, "no record of kind %d for %d among %llu\n", kind, tid,
 		(unsigned long long)n);
 	_exit(1);
+}
+
+const struct sleepwake_record *find(struct trace *t, enum sleepwake_kind kind, pid_t tid)
+{
+	return find_after(t, NULL, kind, tid);
 }
 
 void observe(struct trace *t, struct child *c)

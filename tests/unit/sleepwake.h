@@ -103,6 +103,9 @@ unsigned count(struct trace *t, enum sleepwake_kind kind, pid_t tid);
 
 /* The first record of @kind and @tid, which has to be there. */
 const struct sleepwake_record *find(struct trace *t, enum sleepwake_kind kind, pid_t tid);
+/* The same, behind @after. */
+const struct sleepwake_record *find_after(struct trace *t, const struct sleepwake_record *after,
+					  enum sleepwake_kind kind, pid_t tid);
 
 /* Does @tid run, as far as it is known? */
 bool is_running(struct trace *t, pid_t tid);

@@ -357,7 +357,7 @@ static void test_passing_costs_no_program(void **state)
 
 		make(&m, shipped(shipped_names[i]));
 		for (int nr = 0; nr < LANES_MAX_NR; nr++) {
-			const struct lane_rule *r = frame_constant_rule(m.lanes, nr);
+			const struct lane_rule *r = lanes_constant_rule(m.lanes, nr);
 			bool passes = r && r->lane == LANE_PASS;
 
 			if (constant_for_the_kernel(&m.mask, nr) != passes)
