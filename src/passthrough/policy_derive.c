@@ -7,7 +7,7 @@
  * has to answer.
  */
 #include "kernel/util.h"
-#include "passthrough/lanes.h"
+#include "passthrough/lanes_impl.h"
 #include "passthrough/policy_impl.h"
 
 /* Not what the host would say or do: the guest's CPUs have numbers of their own,
@@ -37,11 +37,6 @@ static const struct {
 	  cpus_decided_by },
 	{ "getcpu", "getcpu = fix (for vcpus and placement)", cpus_decided_by },
 };
-
-static bool lane_passes(enum lane lane)
-{
-	return lane == LANE_PASS || lane == LANE_WATCH;
-}
 
 /* The rules of a call that count: the last one without a test, and those behind it. */
 static size_t first_rule(const struct policy *p, int nr)
