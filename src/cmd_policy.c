@@ -31,14 +31,14 @@ static void count_calls(const struct lanes *l, struct counts *ret)
 {
 	*ret = (struct counts){ 0 };
 	for (int nr = 0; nr < LANES_MAX_NR; nr++) {
-		bool named = l->first[nr] < l->first[nr + 1];
+		const struct lane_rule *rule = lanes_constant_rule(l, nr);
 
 		if (!call_known(nr))
 			continue;
-		if (!call_decided_by_number(l, nr))
-			ret->by_arguments++;
+		if (rule)
+			ret->lane[rule->lane]++;
 		else
-			ret->lane[l->rule[named ? l->first[nr] : LANES_DEFAULT].lane]++;
+			ret->by_arguments++;
 	}
 }
 

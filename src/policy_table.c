@@ -60,11 +60,6 @@ const char *rule_test_text(const struct lane_rule *r)
 	return s ? s + strlen(" if ") : "";
 }
 
-bool call_decided_by_number(const struct lanes *l, int nr)
-{
-	return l->first[nr] == l->first[nr + 1] || lane_rule_always(&l->rule[l->first[nr]]);
-}
-
 /* The rules of a call in the order they are tried; the last always holds. */
 unsigned call_rules(const struct lanes *l, int nr, const struct lane_rule **ret,
 			   unsigned max)
@@ -83,7 +78,7 @@ const char *rule_cost(const struct lanes *l, int nr, enum lane lane)
 {
 	switch (lane) {
 	case LANE_PASS:
-		return call_decided_by_number(l, nr) ?
+		return lanes_constant_rule(l, nr) ?
 			       "+15-35 ns: answered from the kernel's per-call bitmap" :
 			       "+45-90 ns: the filter looks at the arguments";
 	case LANE_FIX:

@@ -45,9 +45,6 @@ const char *rule_test_text(const struct lane_rule *r);
 /* What a rule costs a call. */
 const char *rule_cost(const struct lanes *l, int nr, enum lane lane);
 
-/* Does the number alone decide? */
-bool call_decided_by_number(const struct lanes *l, int nr);
-
 /* The rules of a call in the order they are tried; the last always holds.
  * Return: how many, at most @max. */
 unsigned call_rules(const struct lanes *l, int nr, const struct lane_rule **ret, unsigned max);

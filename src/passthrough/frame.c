@@ -27,21 +27,12 @@ uint32_t frame_action(const struct lane_rule *r)
 	}
 }
 
-const struct lane_rule *frame_constant_rule(const struct lanes *l, int nr)
-{
-	if (l->first[nr] == l->first[nr + 1])
-		return &l->rule[LANES_DEFAULT];
-	if (lane_rule_always(&l->rule[l->first[nr]]))
-		return &l->rule[l->first[nr]];
-	return NULL;
-}
-
 static int add_calls(scmp_filter_ctx ctx, const struct lanes *l)
 {
 	uint32_t otherwise = frame_action(&l->rule[LANES_DEFAULT]);
 
 	for (int nr = 0; nr < LANES_MAX_NR; nr++) {
-		const struct lane_rule *rule = frame_constant_rule(l, nr);
+		const struct lane_rule *rule = lanes_constant_rule(l, nr);
 		uint32_t action = rule ? frame_action(rule) : SECCOMP_RET_TRACE | (nr + 1);
 		int r;
 

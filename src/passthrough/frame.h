@@ -13,9 +13,6 @@
 /* The SECCOMP_RET_ value of a rule. */
 uint32_t frame_action(const struct lane_rule *r);
 
-/* The rule that decides a call whatever its arguments, NULL if it depends on them. */
-const struct lane_rule *frame_constant_rule(const struct lanes *l, int nr);
-
 /**
  * frame_build() - Have libseccomp make the frame of a lane table
  * @insn: room for BPF_MAXINSNS instructions

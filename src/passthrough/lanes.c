@@ -244,6 +244,15 @@ const struct lane_rule *lanes_lookup(const struct lanes *l, uint32_t arch, int n
 	return &l->rule[LANES_DEFAULT];
 }
 
+const struct lane_rule *lanes_constant_rule(const struct lanes *l, int nr)
+{
+	if (l->first[nr] == l->first[nr + 1])
+		return &l->rule[LANES_DEFAULT];
+	if (lane_rule_always(&l->rule[l->first[nr]]))
+		return &l->rule[l->first[nr]];
+	return NULL;
+}
+
 unsigned lanes_count(const struct lanes *l)
 {
 	return l->nrules;

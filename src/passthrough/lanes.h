@@ -44,6 +44,10 @@ void lanes_free(struct lanes *l);
 const struct lane_rule *lanes_lookup(const struct lanes *l, uint32_t arch, int nr,
 				     const uint64_t arg[6]);
 
+/* The rule that decides a call of x86-64 whatever its arguments, NULL if it depends
+ * on them. @nr: below LANES_MAX_NR. */
+const struct lane_rule *lanes_constant_rule(const struct lanes *l, int nr);
+
 /* All rules, by id. */
 unsigned lanes_count(const struct lanes *l);
 const struct lane_rule *lanes_rule(const struct lanes *l, unsigned id);

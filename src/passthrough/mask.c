@@ -160,7 +160,7 @@ static int verify_native(const struct lanes *l, const struct program *p, struct 
 		uint32_t loaded;
 		int r;
 
-		if (!frame_constant_rule(l, nr)) {
+		if (!lanes_constant_rule(l, nr)) {
 			r = verify_arguments(l, p, nr, e, err);
 			if (r < 0)
 				return r;
