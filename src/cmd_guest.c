@@ -241,30 +241,33 @@ int cmd_reboot(int argc, char **argv)
 
 /* ---- pause, resume ------------------------------------------------------ */
 
+/* Send @m, and wait for the answer. */
+static int ask(const char *cmd, const char *name, json_t *m)
+{
+	cleanup_fd int sock = guest_connect(cmd, name);
+	cleanup_json json_t *msg = m;
+
+	return sock < 0 ? 1 : guest_ask(sock, cmd, json_incref(msg), NULL);
+}
+
 int cmd_pause(int argc, char **argv)
 {
-	cleanup_fd int sock = -1;
 	struct guest_args a;
 
 	if (parse_args(argc, argv, "[-t SECONDS] NAME", &a))
 		return EXIT_USAGE;
-	sock = guest_connect("pause", a.name);
-	return sock < 0 ? 1 :
-			  guest_ask(sock, "pause",
-				    json_pack("{s:s, s:I}", "op", "pause", "patience_ms",
-					      (json_int_t)a.timeout_s * 1000),
-				    NULL);
+	return ask("pause", a.name,
+		   json_pack("{s:s, s:I}", "op", "pause", "patience_ms",
+			     (json_int_t)a.timeout_s * 1000));
 }
 
 int cmd_resume(int argc, char **argv)
 {
-	cleanup_fd int sock = -1;
 	struct guest_args a;
 
 	if (parse_args(argc, argv, "NAME", &a))
 		return EXIT_USAGE;
-	sock = guest_connect("resume", a.name);
-	return sock < 0 ? 1 : guest_ask(sock, "resume", json_pack("{s:s}", "op", "resume"), NULL);
+	return ask("resume", a.name, json_pack("{s:s}", "op", "resume"));
 }
 
 /* ---- version ------------------------------------------------------------ */
