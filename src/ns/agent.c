@@ -215,6 +215,24 @@ void agent_die_with_kernel(int reply)
 		_exit(125);
 }
 
+int agent_request(struct agent *a, const void *msg, size_t size, const int *fds, unsigned nfds)
+{
+	int sv[2], all[HOST_MAX_FDS], ret;
+
+	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
+	if (ret < 0)
+		return ret;
+	all[FD_REPLY] = sv[1];
+	for (unsigned i = 0; i < nfds; i++)
+		all[FD_REPLY + 1 + i] = fds[i];
+	ret = host_send(a->sock, msg, size, all, FD_REPLY + 1 + nfds);
+	close(sv[1]);
+	if (ret == 0)
+		return sv[0];
+	close(sv[0]);
+	return ret;
+}
+
 ssize_t agent_await(int sock, const int watched[2], void *buf, size_t len,
 		    int fds[HOST_MAX_FDS])
 {
@@ -302,17 +320,11 @@ void agent_stop(struct agent *a)
 int agent_pty(struct agent *a, bool console, int *ret_master, int *ret_slave)
 {
 	struct agent_msg msg = { .op = AGENT_PTY, .flags = console };
-	int sv[2], fds[HOST_MAX_FDS], ret;
+	cleanup_fd int reply = agent_request(a, &msg, sizeof(msg), NULL, 0);
 	struct agent_reply r = {};
+	int fds[HOST_MAX_FDS], ret;
 
-	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
-	if (ret < 0)
-		return ret;
-	ret = host_send(a->sock, &msg, sizeof(msg), &sv[1], 1);
-	close(sv[1]);
-	if (ret == 0)
-		ret = get_reply(a, sv[0], &r, fds);
-	close(sv[0]);
+	ret = reply < 0 ? reply : get_reply(a, reply, &r, fds);
 	if (ret < 0)
 		return ret;
 	*ret_master = fds[0];
@@ -346,7 +358,8 @@ long agent_act(struct agent *a, const struct act *act)
 	size_t room = sizeof(struct agent_msg) + sizeof(struct act_wire) + AGENT_MAX_DATA;
 	cleanup_free struct agent_msg *msg = malloc(room);
 	cleanup_free struct act_result *r = malloc(sizeof(*r) + AGENT_MAX_DATA);
-	int sv[2], fds[HOST_MAX_FDS], ret;
+	cleanup_fd int reply = -1;
+	int fds[HOST_MAX_FDS];
 	ssize_t n;
 
 	if (!msg || !r)
@@ -355,19 +368,11 @@ long agent_act(struct agent *a, const struct act *act)
 	msg->size = pack_act(act, (struct act_wire *)(msg + 1));
 	if (!msg->size)
 		return -E2BIG;
-	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
-	if (ret < 0)
-		return ret;
-	ret = host_send(a->sock, msg, sizeof(*msg) + msg->size,
-			(int[]){ sv[1], act->root, act->cwd, act->mntns },
-			act->mntns >= 0 ? 4 : 3);
-	close(sv[1]);
-	n = ret < 0 ? ret :
-		      agent_await(sv[0], (int[]){ a->pidfd, -1 }, r, sizeof(*r) + AGENT_MAX_DATA,
-				  fds);
-	close(sv[0]);
-	if (ret < 0)
-		return ret;
+	reply = agent_request(a, msg, sizeof(*msg) + msg->size,
+			      (int[]){ act->root, act->cwd, act->mntns }, act->mntns >= 0 ? 3 : 2);
+	if (reply < 0)
+		return reply;
+	n = agent_await(reply, (int[]){ a->pidfd, -1 }, r, sizeof(*r) + AGENT_MAX_DATA, fds);
 	if (n < (ssize_t)sizeof(*r))
 		return -EIO;
 	if (act->out && r->result >= 0)

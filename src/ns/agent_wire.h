@@ -47,6 +47,14 @@ int agent_send_reply(int sock, int result, pid_t pid, const char *text, const in
 		     unsigned nfds);
 
 /**
+ * agent_request() - Send a request
+ * @fds, @nfds: what goes with it, behind the reply socket; the caller's
+ *
+ * Return: the socket on which it is answered, the caller's, or a negative errno.
+ */
+int agent_request(struct agent *a, const void *msg, size_t size, const int *fds, unsigned nfds);
+
+/**
  * agent_await() - The next message of a reply socket
  * @watched: descriptors of processes that must live for it to come (pidfds), -1
  *           for none

@@ -206,7 +206,6 @@ static int share_root(struct agent_self *self, struct spawn_job *job, int host)
 	ret = root_detach_old(self->cfg->root, &err);
 	if (ret == 0)
 		ret = view_attach(self->cfg->view, AT_FDCWD, &err);
-	view_keep(self->cfg->view, AT_FDCWD);
 	if (ret == 0)
 		ret = root_keep(self->cfg->root, &self->kept, &err);
 	if (ret < 0)
@@ -328,7 +327,8 @@ static int memory_fd(const char *name, size_t size)
 	return fd;
 }
 
-static int send_spawn(struct agent *a, const struct spawn_request *rq, int reply, int page)
+/* Return: the socket on which it is answered. */
+static int send_spawn(struct agent *a, const struct spawn_request *rq, int page)
 {
 	struct agent_msg msg = { .op = AGENT_SPAWN, .flags = rq->flags };
 	cleanup_fd int blob = memory_fd("weir-spawn", 0);
@@ -339,10 +339,10 @@ static int send_spawn(struct agent *a, const struct spawn_request *rq, int reply
 	ret = pack_strings(blob, rq, &msg);
 	if (ret < 0)
 		return ret;
-	return host_send(a->sock, &msg, sizeof(msg),
-			 (int[]){ reply, page, blob, rq->stdio[0], rq->stdio[1], rq->stdio[2],
-				  rq->program },
-			 rq->program >= 0 ? 7 : 6);
+	return agent_request(a, &msg, sizeof(msg),
+			     (int[]){ page, blob, rq->stdio[0], rq->stdio[1], rq->stdio[2],
+				      rq->program },
+			     rq->program >= 0 ? 6 : 5);
 }
 
 static void spawn_release(struct spawn_page *page, int go)
@@ -399,26 +399,21 @@ int agent_spawn(struct agent *a, const struct spawn_request *rq, struct spawned 
 {
 	cleanup_fd int page = memory_fd("weir-spawn-page", sizeof(struct spawn_page));
 	struct spawned s = { .pidfd = -1, .listener = -1, .reply = -1 };
-	int sv[2], fds[HOST_MAX_FDS], ret;
 	struct agent_reply r = {};
+	int fds[HOST_MAX_FDS], ret;
 
 	if (page < 0)
 		return page;
-	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
-	if (ret < 0)
-		return ret;
-	s.reply = sv[0];
 	s.page = mmap(NULL, sizeof(*s.page), PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
-	ret = s.page == MAP_FAILED ? host_result(-1) : send_spawn(a, rq, sv[1], page);
-	close(sv[1]);
-	if (ret == 0)
-		ret = await_usher(a, s.reply, &r, fds);
+	if (s.page == MAP_FAILED)
+		return host_result(-1);
+	s.reply = send_spawn(a, rq, page);
+	ret = s.reply < 0 ? s.reply : await_usher(a, s.reply, &r, fds);
 	if (ret < 0) {
-		int why = s.page != MAP_FAILED ? spawn_error(s.page, err) : 0;
+		int why = spawn_error(s.page, err);
 
 		/* If there is a process after all, it is not to wait for us. */
-		if (s.page != MAP_FAILED)
-			spawn_release(s.page, SPAWN_GIVE_UP);
+		spawn_release(s.page, SPAWN_GIVE_UP);
 		if (!why)
 			ns_fail(err, ret, "%.200s: %s",
 				r.text[0] ? r.text : "cannot start a process in the guest",

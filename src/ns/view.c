@@ -218,6 +218,9 @@ int view_attach(const struct view_config *cfg, int root, struct ns_error *err)
 {
 	cleanup_fd int proc = open_tree_root(root, 0), sys = open_tree_root(root, 1);
 
+	view.first[0] = proc >= 0 ? mount_id(proc) : 0;
+	view.first[1] = sys >= 0 ? mount_id(sys) : 0;
+	view.attached = cfg->n > 0;
 	for (unsigned i = 0; i < cfg->n; i++) {
 		int ret = attach(&cfg->file[i], (int[]){ proc, sys }, &view.copy[i]);
 
@@ -227,16 +230,6 @@ int view_attach(const struct view_config *cfg, int root, struct ns_error *err)
 				       cfg->file[i].target, strerror(-ret));
 	}
 	return 0;
-}
-
-void view_keep(const struct view_config *cfg, int root)
-{
-	for (unsigned t = 0; t < ARRAY_SIZE(view.first); t++) {
-		cleanup_fd int fd = open_tree_root(root, t);
-
-		view.first[t] = fd >= 0 ? mount_id(fd) : 0;
-	}
-	view.attached = cfg->n > 0;
 }
 
 void view_settle(void)

@@ -12,7 +12,6 @@
  *   view_mount()	one file system with all the files, out of the guest's sight
  *   view_prepare()	a detached copy of each file; the kernel answers already
  *   view_attach()	over the guest's files, once its /proc is mounted
- *   view_keep()	and known to the agent, whoever attached them
  *   view_guard()	no guest mounts or unmounts its way past them
  */
 #ifndef WEIR_NS_VIEW_H
@@ -64,11 +63,9 @@ int view_mount(const struct view_config *cfg, const char *place, struct ns_error
 void view_prepare(const struct view_config *cfg, int host, int root);
 
 /* Put them over the guest's files; what the host has not, the guest needs not.
+ * Where they lie is remembered, for view_guard() and view_umount().
  * @root: the guest's. Return: 0, or an error: then the guest must not run. */
 int view_attach(const struct view_config *cfg, int root, struct ns_error *err);
-
-/* Remember where they lie, for view_guard() and copies; the agent. */
-void view_keep(const struct view_config *cfg, int root);
 
 /* What it needs no more, but costs time to give up; once the guest runs. */
 void view_settle(void);
