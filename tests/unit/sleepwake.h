@@ -27,16 +27,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "check.h"
 #include "passthrough/sleepwake.h"
-
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #cond,             \
-				strerror(errno));                                                  \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
 
 /* ---- the observed ---------------------------------------------------------- */
 

@@ -29,6 +29,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
+#include "check.h"
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "ns/ids.h"
@@ -51,15 +52,6 @@ struct guest {
 };
 
 enum { REFUSED = 100, BROKEN = 101 };
-
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #cond,             \
-				strerror(errno));                                                  \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
 
 static char last_error[256];	/* of a refused case, read back from the child */
 
