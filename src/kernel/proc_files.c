@@ -8,13 +8,13 @@
 #include "kernel/proc_files.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config.h"
 #include "kernel/util.h"
 
 #define NS_PER_TICK (NSEC_PER_SEC / 100)	/* USER_HZ is 100 everywhere, time(7) */
-#define KIB(bytes) ((unsigned long long)(bytes) >> 10)
 #define RENDERER(name) \
 	static void name(const struct machine_facts *f, unsigned cpu, struct text *t)
 
@@ -365,6 +365,14 @@ const unsigned proc_nnodes = ARRAY_SIZE(proc_nodes);
 bool proc_node_per_cpu(const struct proc_node *n)
 {
 	return strchr(n->name, '%') != NULL;
+}
+
+void proc_node_name(const struct proc_node *n, unsigned cpu, char name[PROC_NAME_SIZE])
+{
+	if (proc_node_per_cpu(n))
+		snprintf(name, PROC_NAME_SIZE, "cpu%u", cpu);
+	else
+		snprintf(name, PROC_NAME_SIZE, "%s", n->name);
 }
 
 int proc_node_text(struct kernel *k, struct machine_facts *facts, unsigned index, unsigned cpu,

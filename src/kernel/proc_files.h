@@ -47,8 +47,13 @@ extern const struct proc_node proc_nodes[];
 extern const unsigned proc_nnodes;
 enum { PROC_ROOT };	/* index of the root */
 
+#define PROC_NAME_SIZE 32
+
 /* Is this node there once for each CPU? */
 bool proc_node_per_cpu(const struct proc_node *n);
+
+/* What a node is called; @cpu: which one it is, if it is there once for each. */
+void proc_node_name(const struct proc_node *n, unsigned cpu, char name[PROC_NAME_SIZE]);
 
 /**
  * proc_node_text() - A file's text of this moment
@@ -59,6 +64,9 @@ bool proc_node_per_cpu(const struct proc_node *n);
  */
 int proc_node_text(struct kernel *k, struct machine_facts *facts, unsigned index, unsigned cpu,
 		   struct text *t);
+
+/* As /proc and sysfs write sizes of memory. */
+#define KIB(bytes) ((unsigned long long)(bytes) >> 10)
 
 /* Texts that have a file of their own: sysfs_files.c. */
 void render_cpu_range(const struct machine_facts *f, unsigned cpu, struct text *t);

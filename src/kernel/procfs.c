@@ -128,13 +128,9 @@ static int fill_dir(struct kernel *k, struct machine_facts *facts, int dir, unsi
 		if (n->parent != parent || (parent == PROC_ROOT && !k->procfs->wanted[n->when]))
 			continue;
 		for (unsigned c = 0; c < many && ret == 0; c++) {
-			char name[32];
+			char name[PROC_NAME_SIZE];
 
-			/* The table's own names. */
-			if (proc_node_per_cpu(n))
-				snprintf(name, sizeof(name), "cpu%u", c);
-			else
-				snprintf(name, sizeof(name), "%s", n->name);
+			proc_node_name(n, c, name);
 			ret = fill_node(k, facts, dir, i, name, proc_node_per_cpu(n) ? c : cpu);
 		}
 	}

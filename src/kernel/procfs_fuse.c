@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/hostproc.h"
 #include "kernel/proc_files.h"
 #include "kernel/util.h"
 #include "passthrough/fuse.h"
@@ -84,7 +85,8 @@ static void entry(struct kernel *k, fuse_ino_t ino, struct fuse_entry_param *e)
 }
 
 /* The @n-th name of a directory. Return: its inode, 0 behind the last. */
-static fuse_ino_t child(struct kernel *k, fuse_ino_t dir, unsigned n, char name[32])
+static fuse_ino_t child(struct kernel *k, fuse_ino_t dir, unsigned n,
+			char name[PROC_NAME_SIZE])
 {
 	for (unsigned i = PROC_ROOT + 1; i < proc_nnodes; i++) {
 		const struct proc_node *node = &proc_nodes[i];
@@ -96,10 +98,7 @@ static fuse_ino_t child(struct kernel *k, fuse_ino_t dir, unsigned n, char name[
 			n -= many;
 			continue;
 		}
-		if (proc_node_per_cpu(node))
-			snprintf(name, 32, "cpu%u", n);
-		else
-			snprintf(name, 32, "%s", node->name);
+		proc_node_name(node, n, name);
 		return inode(i, proc_node_per_cpu(node) ? n : cpu_of(dir));
 	}
 	return 0;
@@ -115,7 +114,7 @@ static void op_init(void *kernel, struct fuse_conn_info *conn)
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *wanted)
 {
 	struct fuse_entry_param e;
-	char name[32];
+	char name[PROC_NAME_SIZE];
 	fuse_ino_t ino;
 
 	for (unsigned n = 0; (ino = child(kernel_of(req), parent, n, name)) != 0; n++) {
@@ -156,7 +155,7 @@ static void list(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off, bool pl
 		return;
 	}
 	for (;; off++) {
-		char name[32];
+		char name[PROC_NAME_SIZE];
 		fuse_ino_t ino = dir;
 		size_t n;
 
@@ -266,15 +265,9 @@ static const struct fuse_lowlevel_ops ops = {
 /* Field 39 of /proc/TID/stat, proc_pid_stat(5). */
 static int host_cpu_of(void *kernel, pid_t tid)
 {
-	char path[32], text[1024], *p;
+	struct hostproc_stat st;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)tid);
-	if (host_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return -1;
-	p = strrchr(text, ')');		/* the end of field 2, which may hold anything */
-	for (int field = 2; p && field < 39; field++)
-		p = strchr(p + 1, ' ');
-	return p ? atoi(p + 1) : -1;
+	return hostproc_stat(tid, &st) < 0 ? -1 : st.cpu;
 }
 
 int procfs_fuse_start(struct kernel *k, int fd, struct fuse_server **ret)

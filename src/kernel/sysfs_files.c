@@ -9,8 +9,6 @@
  */
 #include "kernel/proc_files.h"
 
-#define KIB(bytes) ((unsigned long long)(bytes) >> 10)
-
 void render_cpu_range(const struct machine_facts *f, unsigned cpu, struct text *t)
 {
 	text_cpulist(t, 0, f->ncpus);
