@@ -7,6 +7,7 @@ throw-away overlay. The rootless tests use a copy of it whose owners are
 shifted to the user's subordinate ids.
 """
 
+import concurrent.futures
 import importlib.util
 import os
 import re
@@ -430,8 +431,12 @@ IGNORED = {"test_socket": "-i '*VSOCK*'"}
 def python_tests(module):
     def run(case):
         script = PYTHON.format(f"{IGNORED.get(module, '')} {module}")
-        native = natively(case, script, 900)
-        guest = case.run("/bin/bash", "-c", script, options=options(case), timeout=900)
+        chosen = options(case)
+        # Side by side: most of what they do is wait.
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            native = pool.submit(natively, case, script, 900)
+            guest = case.run("/bin/bash", "-c", script, options=chosen, timeout=900)
+            native = native.result()
         ran = re.search(r"Ran (\d+) tests?", guest.out)
         if not ran or not re.search(r"Ran (\d+) tests?", native.out):
             raise Failed("the tests did not run\n" + guest.text() + native.text())
