@@ -241,11 +241,14 @@ static int diff(int argc, char **argv, const struct policy_options *o)
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv, const struct policy_options *o);
+	int (*main)(int argc, char **argv);	/* instead: reads its options itself */
 } commands[] = {
-	{ "check", check },
-	{ "show", show },
-	{ "explain", policy_explain },
-	{ "diff", diff },
+	{ "check", .run = check },
+	{ "show", .run = show },
+	{ "explain", .run = policy_explain },
+	{ "diff", .run = diff },
+	{ "learn", .main = policy_learn },
+	{ "test", .main = policy_test },
 };
 
 static int read_options(int argc, char **argv, struct policy_options *o)
@@ -291,10 +294,13 @@ int cmd_policy(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++) {
 		if (!streq(argv[1], commands[i].name))
 			continue;
+		if (commands[i].main)
+			return commands[i].main(argc - 1, argv + 1);
 		r = read_options(argc - 1, argv + 1, &o);
 		if (r)
 			return r;
 		return commands[i].run(argc - 1 - optind, argv + 1 + optind, &o);
 	}
-	return cmd_fail(EXIT_USAGE, "policy: weir policy check FILE... | show NAME | explain CALL [ARG...] | diff A B");
+	return cmd_fail(EXIT_USAGE, "policy: weir policy check FILE... | show NAME | explain CALL [ARG...] | diff A B | "
+				    "learn -- CMD | test POLICY -- CMD");
 }

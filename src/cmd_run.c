@@ -15,23 +15,13 @@
 #include <sys/wait.h>
 
 #include "cmd.h"
-#include "monitor.h"
+#include "run.h"
 #include "kernel/cleanup.h"
 #include "kernel/guest.h"
 #include "kernel/log.h"
 #include "kernel/syscall.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
-
-#define MAX_SET 128	/* --set options */
-
-struct run_options {
-	const char *policy, *name, *root;
-	char *set[MAX_SET];
-	size_t nset;
-	bool detach, verbose;
-	char **cmd;	/* NULL: the policy's init */
-};
 
 /* ---- command line ------------------------------------------------------ */
 
@@ -77,34 +67,32 @@ static int parse_options(int argc, char **argv, struct run_options *o)
 						    "[--] [CMD ARG...]");
 		}
 	}
+	if (argv[optind])
+		o->cmd = argv + optind;
+	return run_check_options(o);
+}
+
+int run_check_options(const struct run_options *o)
+{
 	if (o->name && !state_valid_name(o->name))
 		return cmd_fail(EXIT_USAGE, "run: -n %s: a name has letters, digits, '-', '_', '.', "
 					    "and fewer than 64 of them", o->name);
 	if (o->root && str_starts(o->root, "disk:"))
 		return cmd_fail(EXIT_USAGE, "run: -r %s: this version has no guest disks; give a "
 					    "directory", o->root);
-	if (argv[optind])
-		o->cmd = argv + optind;
 	return 0;
 }
 
-struct run {
-	struct run_options opt;
-	struct policy *policy;
-	struct lanes *lanes;
-	struct id_choice ids;
-	char cwd[PATH_MAX];
-	struct monitor monitor;
-};
-
-static int load_policy(struct run *r)
+int run_load(struct run *r)
 {
 	struct policy_error err = {};
 	const struct policy_namespace *user;
 
 	if (policy_load(r->opt.policy ? r->opt.policy : "hosting", r->opt.set, r->opt.nset,
-			&r->policy, &err) < 0 ||
-	    lanes_build(r->policy, &r->lanes, &err) < 0 || syscall_check(r->lanes, &err) < 0)
+			&r->policy, &err) < 0)
+		return cmd_fail(EXIT_USAGE, "%s", err.text);
+	r->policy->observe = r->opt.observe;
+	if (lanes_build(r->policy, &r->lanes, &err) < 0 || syscall_check(r->lanes, &err) < 0)
 		return cmd_fail(EXIT_USAGE, "%s", err.text);
 	user = &r->policy->ns[POLICY_NS_USER];
 	if (geteuid() != 0 && user->mode != NS_MODE_NEW)
@@ -221,6 +209,7 @@ static void configure(struct run *r)
 		.detached = r->opt.detach,
 		.verbose = r->opt.verbose,
 		.rootless = geteuid() != 0,
+		.recorder = r->opt.recorder,
 	};
 	for (int i = 0; i < 3 && !r->opt.detach; i++)
 		cfg->tty[i] = isatty(i);
@@ -277,36 +266,35 @@ static int monitor_guest(struct run *r)
 	return m->end == END_KILLED && m->status != EXIT_NOSTART ? 128 + SIGKILL : m->status;
 }
 
-int cmd_run(int argc, char **argv)
+int run_guest(struct run *r)
 {
-	static struct run r = {
-		.monitor = {
-			.up = -1, .signals = -1, .kernel_sock = -1,
-			.term = { .in = -1, .out = -1, .master = -1 },
-		},
-	};
-	struct state *state = &r.monitor.state;
+	struct state *state = &r->monitor.state;
 	char err[4096];
 	int ret;
 
-	ret = parse_options(argc, argv, &r.opt);
-	if (ret == 0)
-		ret = load_policy(&r);
-	if (ret)
-		return ret;
-	log_set_verbose(r.opt.verbose);
-	ret = state_create(r.opt.name, state, err, sizeof(err));
+	log_set_verbose(r->opt.verbose);
+	ret = state_create(r->opt.name, state, err, sizeof(err));
 	if (ret < 0)
 		return cmd_fail(EXIT_NOSTART, "%s", err);
-	ret = choose_ids(&r);
+	ret = choose_ids(r);
 	if (ret) {
 		state_remove(state);
 		return ret;
 	}
-	if (r.opt.detach) {
-		ret = detach(&r);
+	if (r->opt.detach) {
+		ret = detach(r);
 		if (ret >= 0)
 			return ret;
 	}
-	return monitor_guest(&r);
+	return monitor_guest(r);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static struct run r = RUN_INIT;
+	int ret = parse_options(argc, argv, &r.opt);
+
+	if (ret == 0)
+		ret = run_load(&r);
+	return ret ? ret : run_guest(&r);
 }

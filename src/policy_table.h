@@ -56,4 +56,8 @@ json_t *call_json(const struct policy_table *t, int nr);
 /* policy_explain.c: weir policy explain. */
 int policy_explain(int argc, char **argv, const struct policy_options *o);
 
+/* policy_learn.c, policy_test.c: they run a guest. argv[0] is the command's name. */
+int policy_learn(int argc, char **argv);
+int policy_test(int argc, char **argv);
+
 #endif

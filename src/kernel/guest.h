@@ -21,6 +21,8 @@
 
 #define GUEST_NAME_MAX 64	/* bytes, NUL included; a host name's limit */
 
+struct recorder;
+
 /* How a guest came to its end. */
 enum guest_end {
 	END_NOT,
@@ -58,6 +60,7 @@ struct guest_config {
 	bool detached;
 	bool verbose;		/* the log goes to stderr as well */
 	bool rootless;
+	struct recorder *recorder;	/* shared with the monitor; NULL: calls are not recorded */
 };
 
 /* Messages from the kernel. */

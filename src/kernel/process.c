@@ -63,6 +63,7 @@ static int open_door(struct kernel *k, struct spawned *s, struct guest_process *
 		.counter = k->counter,
 		.handler = syscall_handle,
 		.ctx = k,
+		.recorder = k->cfg->recorder,
 	};
 
 	if (s->listener < 0)

@@ -15,15 +15,15 @@
 
 uint32_t frame_action(const struct lane_rule *r)
 {
+	if (r->stops)
+		return SECCOMP_RET_USER_NOTIF;
 	switch (r->lane) {
 	case LANE_PASS:
 		return SECCOMP_RET_ALLOW;
 	case LANE_DENY:
 		return SECCOMP_RET_ERRNO | r->err;
-	case LANE_KILL:
-		return SECCOMP_RET_KILL_PROCESS;
 	default:
-		return SECCOMP_RET_USER_NOTIF;
+		return SECCOMP_RET_KILL_PROCESS;
 	}
 }
 

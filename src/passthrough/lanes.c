@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
@@ -55,6 +56,8 @@ static void resolve_rule(struct resolver *s, const struct policy *p, int i)
 	for (int k = s->newest[r->nr]; k >= 0; k = s->older[k])
 		if (same_tests(&p->rule[k], r))
 			return;
+	if (r->by_default)
+		return;
 	s->older[i] = -1;
 	if (s->newest[r->nr] < 0)
 		s->newest[r->nr] = i;
@@ -64,12 +67,26 @@ static void resolve_rule(struct resolver *s, const struct policy *p, int i)
 	s->kept++;
 }
 
+/* Not a call that a program makes: the host goes on with one that a signal interrupted, and
+ * that was seen when it came. */
+static bool observable(int nr)
+{
+	return nr != SYS_restart_syscall;
+}
+
+static bool lane_stops(const struct policy *p, enum lane lane, int nr)
+{
+	return lane == LANE_TRAP || lane == LANE_FIX || lane == LANE_WATCH ||
+	       (p->observe && observable(nr));
+}
+
 static void add_rule(struct lanes *l, const struct policy_rule *r)
 {
 	l->rule[l->nrules] = (struct lane_rule){
 		.rule = r,
 		.lane = r->lane,
 		.err = r->lane == LANE_DENY ? r->err : 0,
+		.stops = lane_stops(l->policy, r->lane, r->nr),
 		.nr = r->nr,
 		.id = l->nrules,
 		.pos = &r->pos,
@@ -85,6 +102,7 @@ static void add_fixed(struct lanes *l)
 	l->rule[LANES_DEFAULT] = (struct lane_rule){
 		.lane = p->default_lane,
 		.err = p->default_lane == LANE_DENY ? p->default_err : 0,
+		.stops = p->observe,
 		.nr = -1,
 		.id = LANES_DEFAULT,
 		.pos = &p->default_pos,
@@ -173,7 +191,8 @@ int lanes_build(const struct policy *p, struct lanes **ret, struct policy_error 
 
 	if (r < 0)
 		return r;
-	l->shipped = shipped_find(l);
+	if (!p->observe)
+		l->shipped = shipped_find(l);
 	if (!l->shipped)
 		r = check_needed(l, err);
 	if (!l->shipped && r == 0)
@@ -263,10 +282,10 @@ const struct lane_rule *lanes_rule(const struct lanes *l, unsigned id)
 	return id < l->nrules ? &l->rule[id] : NULL;
 }
 
-bool lanes_use(const struct lanes *l, enum lane lane)
+bool lanes_stop(const struct lanes *l)
 {
 	for (unsigned i = 0; i < l->nrules; i++)
-		if (l->rule[i].lane == lane)
+		if (l->rule[i].stops)
 			return true;
 	return false;
 }

@@ -21,6 +21,7 @@ struct lane_rule {
 	const struct policy_rule *rule;	/* NULL: the policy's default */
 	enum lane lane;
 	int err;			/* LANE_DENY: positive errno */
+	bool stops;			/* the task stops at the door, which asks the lane */
 	int nr;
 	unsigned id;			/* dense, 0..lanes->nrules-1: index for counters */
 	const struct policy_pos *pos;
@@ -52,8 +53,8 @@ const struct lane_rule *lanes_constant_rule(const struct lanes *l, int nr);
 unsigned lanes_count(const struct lanes *l);
 const struct lane_rule *lanes_rule(const struct lanes *l, unsigned id);
 
-/* Does any rule with this lane exist for any call? */
-bool lanes_use(const struct lanes *l, enum lane lane);
+/* Does any rule stop a task? */
+bool lanes_stop(const struct lanes *l);
 
 /* Name of an x86-64 system call, "syscall_N" in a static buffer per thread if
  * it is not known; and back (-ENOENT). Groups: see groups.h. */

@@ -244,8 +244,7 @@ static int keep(const struct lanes *l, const struct sock_filter *from, unsigned 
 	*ret = (struct mask){
 		.insn = insn,
 		.len = len,
-		.listens = lanes_use(l, LANE_TRAP) || lanes_use(l, LANE_FIX) ||
-			   lanes_use(l, LANE_WATCH),
+		.listens = lanes_stop(l),
 	};
 	return 0;
 }

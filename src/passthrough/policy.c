@@ -394,18 +394,19 @@ static void trim(struct policy *p)
 		p->rule = rules;
 }
 
-static int load_all(struct loader *ld, const char *name, char *const *set, size_t nset,
-		    struct policy **ret)
+/* Return: 0, or -ENOMEM with @ld->err; then ld->p is to be freed all the same. */
+static int begin(struct loader *ld)
 {
-	int r;
-
 	ld->err->text[0] = '\0';
 	if (!ld->p)
 		return policy_no_memory(ld->err);
 	set_defaults(ld->p);
-	r = ld->p->init ? load(ld, name, NULL) : policy_no_memory(ld->err);
-	for (size_t i = 0; r == 0 && i < nset; i++)
-		r = apply_set(ld, set[i]);
+	return ld->p->init ? 0 : policy_no_memory(ld->err);
+}
+
+/* The end of loading, @r: how it went so far. */
+static int end(struct loader *ld, int r, struct policy **ret)
+{
 	if (r == 0)
 		r = finish(ld);
 	if (r < 0) {
@@ -415,6 +416,40 @@ static int load_all(struct loader *ld, const char *name, char *const *set, size_
 	trim(ld->p);
 	*ret = ld->p;
 	return 0;
+}
+
+static int load_all(struct loader *ld, const char *name, char *const *set, size_t nset,
+		    struct policy **ret)
+{
+	int r = begin(ld);
+
+	if (r == 0)
+		r = load(ld, name, NULL);
+	for (size_t i = 0; r == 0 && i < nset; i++)
+		r = apply_set(ld, set[i]);
+	return end(ld, r, ret);
+}
+
+int policy_load_text(const char *file, const char *text, size_t len, struct policy **ret,
+		     struct policy_error *err)
+{
+	struct loader ld = { .p = calloc(1, sizeof(*ld.p)), .err = err };
+	const char *name;
+	int r = begin(&ld);
+
+	if (r == 0 && len > POLICY_MAX_FILE) {
+		struct policy_pos pos = { file, 0 };
+
+		r = policy_fail(err, &pos, "has more than %d bytes", POLICY_MAX_FILE);
+	}
+	if (r == 0) {
+		name = policy_strdup(ld.p, file);
+		r = name ? enter(&ld, name, 0, 0, NULL) : policy_no_memory(err);
+	}
+	if (r == 0)
+		r = apply_text(&ld, ld.open[0].file, text, len);
+	ld.depth = 0;
+	return end(&ld, r, ret);
 }
 
 int policy_load(const char *name, char *const *set, size_t nset, struct policy **ret,

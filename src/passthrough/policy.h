@@ -70,6 +70,7 @@ struct policy_rule {
 	int nr;			/* x86-64 number */
 	enum lane lane;
 	int err;		/* LANE_DENY: positive errno */
+	bool by_default;	/* "default": what was inherited is forgotten, lane is no lane */
 	const struct policy_test *test;	/* owned by the policy */
 	unsigned ntests;	/* 0: unconditional, at most POLICY_MAX_TESTS */
 	struct policy_pos pos;
@@ -187,6 +188,10 @@ struct policy {
 	struct policy_rule *rule;	/* oldest first; a later one overrides */
 	size_t nrules;
 
+	/* Every call stops and is recorded before its lane answers it: for weir
+	 * policy learn and test. No key of a file sets it. */
+	bool observe;
+
 	/* private to policy.c: all that pos, text and test point to */
 	struct policy_strings *strings;
 };
@@ -206,6 +211,15 @@ struct policy {
 int policy_load(const char *name, char *const *set, size_t nset, struct policy **ret,
 		struct policy_error *err);
 void policy_free(struct policy *p);
+
+/**
+ * policy_load_text() - Read a policy from memory, and all it inherits
+ * @file:  what errors and rules call it; relative paths of inherit begin beside it
+ *
+ * As policy_load().
+ */
+int policy_load_text(const char *file, const char *text, size_t len, struct policy **ret,
+		     struct policy_error *err);
 
 /* The same with nothing but the embedded policies: what weir was built with. */
 int policy_load_shipped(const char *name, struct policy **ret, struct policy_error *err);

@@ -97,6 +97,9 @@ int policy_set_settable(struct loader *ld, const struct policy_entry *e);
  * that send the reading of a clock of the guest's own to the guest kernel. */
 int policy_time_finish(struct loader *ld);
 
+/* A long text in lines that are read again as the same. */
+void policy_show_text(const char *s, struct _IO_FILE *f);
+
 /* As they are written in a policy. */
 void policy_show_time(const struct policy *p, struct _IO_FILE *f);
 
@@ -113,6 +116,8 @@ int policy_rule_add(struct loader *ld, const struct policy_rule *r);
 int policy_parse_errno(const char *s, int *ret);
 int policy_constant(const char *name, uint64_t *ret);
 const char *policy_errno_name(int err);	/* NULL if it has none */
+/* The first constant with this value whose name begins so, or NULL. */
+const char *policy_constant_name(const char *prefix, uint64_t value);
 
 /* The nearest of many words: offer each, then ask. */
 struct near_word {

@@ -277,6 +277,12 @@ static int read_lane(struct reader *rd, struct policy_rule *r)
 	struct near_word near;
 	char hint[64];
 
+	r->by_default = is(rd, "default");
+	if (r->by_default) {
+		r->lane = LANE_DENY;
+		next(rd);
+		return 0;
+	}
 	for (int i = 0; i < NUM_LANES; i++) {
 		if (is(rd, lane_str[i])) {
 			r->lane = i;
@@ -287,7 +293,7 @@ static int read_lane(struct reader *rd, struct policy_rule *r)
 	near_init(&near, rd->token);
 	for (int i = 0; i < NUM_LANES; i++)
 		near_offer(&near, lane_str[i]);
-	return FAIL(rd, "unknown lane %s%s; write pass, fix, trap, deny, kill or watch", here(rd),
+	return FAIL(rd, "unknown lane %s%s; write pass, fix, trap, deny, kill, watch or default", here(rd),
 		    near_hint(&near, hint, sizeof(hint)));
 }
 
@@ -321,6 +327,9 @@ int policy_rule_parse(struct loader *ld, const struct policy_entry *e, struct po
 	if (ret < 0)
 		return ret;
 	r->err = r->lane == LANE_DENY ? EPERM : 0;
+	if (r->by_default && !is(&rd, ""))
+		return FAIL(&rd, "%s behind default; default stands alone: it forgets the rules that were inherited",
+			    rd.token);
 	if (!is(&rd, "") && !is(&rd, "if")) {
 		ret = read_errno(&rd, r);
 		if (ret < 0)
@@ -356,7 +365,7 @@ static int apply_default(struct loader *ld, const struct policy_entry *e, struct
 
 	if (ret < 0)
 		return ret;
-	if (r->ntests || (r->lane != LANE_DENY && r->lane != LANE_KILL))
+	if (r->by_default || r->ntests || (r->lane != LANE_DENY && r->lane != LANE_KILL))
 		return policy_fail(ld->err, &e->pos,
 				   "the default is for calls that nobody knows; write default = deny ENOSYS, deny EPERM or kill");
 	ld->p->default_lane = r->lane;

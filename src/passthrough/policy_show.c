@@ -25,7 +25,7 @@ static bool may_break(const char *s)
 }
 
 /* Long text in lines of its own, at single spaces, so that it is the same when read again. */
-static void show_text(const char *s, FILE *f)
+void policy_show_text(const char *s, FILE *f)
 {
 	size_t column = 20;
 
@@ -74,7 +74,7 @@ static void show_guest(const struct policy *p, FILE *f)
 		int len = strcspn(*e, "=");
 
 		fprintf(f, "env.%.*s = ", len, *e);
-		show_text(*e + len + 1, f);
+		policy_show_text(*e + len + 1, f);
 		fputc('\n', f);
 	}
 }
@@ -123,7 +123,7 @@ static void show_tests(const char *text, FILE *f)
 	if (!s)
 		return;
 	fputs(" if ", f);
-	show_text(s + strlen(" if "), f);
+	policy_show_text(s + strlen(" if "), f);
 }
 
 /* Rules of one call are in the table newest first; in a file the newest is last. */
@@ -153,7 +153,7 @@ void policy_show(const struct policy *p, FILE *f)
 	fprintf(f, "[policy]\nname = %s\n", p->name);
 	if (p->description) {
 		fputs("description = ", f);
-		show_text(p->description, f);
+		policy_show_text(p->description, f);
 		fputc('\n', f);
 	}
 	show_guest(p, f);

@@ -154,6 +154,14 @@ int policy_constant(const char *name, uint64_t *ret)
 	return -EINVAL;
 }
 
+const char *policy_constant_name(const char *prefix, uint64_t value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
+		if (constants[i].value == value && str_starts(constants[i].name, prefix))
+			return constants[i].name;
+	return NULL;
+}
+
 /* How many letters to add, drop, change or swap with the next to get from a to b. */
 static unsigned distance(const char *a, const char *b)
 {

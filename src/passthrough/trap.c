@@ -15,12 +15,14 @@
 #include "passthrough/trap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -30,6 +32,7 @@
 #include "kernel/log.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
+#include "passthrough/recorder.h"
 #include "passthrough/trap_impl.h"
 
 #define DOOR_STACK (128 * 1024)
@@ -98,6 +101,35 @@ static void answer(struct call *c, long value)
 	send_value(c, ret);
 }
 
+/* What the filter would have done, to a caller that is surely the one that called. */
+static void kill_caller(const struct call *c)
+{
+	cleanup_fd int fd = -1;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", c->tid);
+	fd = host_open(path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd >= 0 && call_valid(c))
+		host_pidfd_kill(fd, SIGKILL);
+}
+
+/* Calls that pass, are denied or kill come here only when all calls are observed. */
+static long answer_of(const struct door *d, struct call *c)
+{
+	switch (c->rule->lane) {
+	case LANE_PASS:
+	case LANE_WATCH:
+		return call_continue(c, "watch is for study: the policy passes the call");
+	case LANE_DENY:
+		return -c->rule->err;
+	case LANE_KILL:
+		kill_caller(c);
+		return -EPERM;
+	default:
+		return d->cfg.handler(d->cfg.ctx, c);
+	}
+}
+
 /* Return: has the thread given up its place as a receiver? */
 static bool serve(struct door *d, const struct seccomp_notif *n)
 {
@@ -113,13 +145,10 @@ static bool serve(struct door *d, const struct seccomp_notif *n)
 
 	memcpy(c.arg, n->data.args, sizeof(c.arg));
 	c.rule = lanes_lookup(d->cfg.lanes, n->data.arch, c.nr, c.arg);
+	if (d->cfg.recorder)
+		recorder_note(d->cfg.recorder, &c);
 	/* pid 0: a task outside our pid namespace, which no guest task is. */
-	if (c.tid == 0)
-		value = -ENOSYS;
-	else if (c.rule->lane == LANE_WATCH)
-		call_continue(&c, "watch is for study: the policy passes the call");
-	else
-		value = d->cfg.handler(d->cfg.ctx, &c);
+	value = c.tid ? answer_of(d, &c) : -ENOSYS;
 	if (!c.slow)
 		atomic_fetch_add_explicit(&d->handled, 1, memory_order_relaxed);
 	answer(&c, value);

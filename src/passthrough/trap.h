@@ -25,6 +25,7 @@
 #include "passthrough/trap_counter.h"
 
 struct door;
+struct recorder;
 
 enum reply_kind {
 	REPLY_VALUE,	/* value: the result, or a negative errno */
@@ -58,6 +59,7 @@ struct door_config {
 	struct trap_counter *counter;	/* lanes_count() of them */
 	call_handler handler;
 	void *ctx;
+	struct recorder *recorder;	/* told of each call; NULL: nobody is */
 };
 
 /* Return: 0 or a negative errno; then the listener is closed. */
