@@ -103,11 +103,13 @@ static int check_one(const char *file, const struct policy_options *o, json_t *a
 
 static int check(int argc, char **argv, const struct policy_options *o)
 {
-	json_t *all = o->json ? json_array() : NULL;
+	json_t *all = o->json && !o->audit ? json_array() : NULL;
 	int ret = EXIT_SUCCESS;
 
 	if (argc == 0)
 		return cmd_fail(EXIT_USAGE, "policy check: which file? weir policy check FILE...");
+	if (o->audit)
+		return policy_audit(argc, argv, o);
 	for (int i = 0; i < argc; i++) {
 		int r = check_one(argv[i], o, all);
 
@@ -249,13 +251,17 @@ static const struct {
 	{ "diff", .run = diff },
 	{ "learn", .main = policy_learn },
 	{ "test", .main = policy_test },
+	{ "import", .main = policy_import },
+	{ "export", .main = policy_export },
 };
 
 static int read_options(int argc, char **argv, struct policy_options *o)
 {
 	static const struct option longs[] = {
+		{ "audit", no_argument, NULL, 'a' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "policy", required_argument, NULL, 'p' },
+		{ "profile", required_argument, NULL, 'P' },
 		{ "set", required_argument, NULL, 's' },
 		{ 0 },
 	};
@@ -264,8 +270,14 @@ static int read_options(int argc, char **argv, struct policy_options *o)
 	optind = 0;
 	while ((c = getopt_long(argc, argv, ":p:", longs, NULL)) != -1) {
 		switch (c) {
+		case 'a':
+			o->audit = true;
+			break;
 		case 'j':
 			o->json = true;
+			break;
+		case 'P':
+			o->profile = optarg;
 			break;
 		case 'p':
 			o->policy = optarg;
@@ -302,5 +314,5 @@ int cmd_policy(int argc, char **argv)
 		return commands[i].run(argc - 1 - optind, argv + 1 + optind, &o);
 	}
 	return cmd_fail(EXIT_USAGE, "policy: weir policy check FILE... | show NAME | explain CALL [ARG...] | diff A B | "
-				    "learn -- CMD | test POLICY -- CMD");
+				    "learn -- CMD | test POLICY -- CMD | import FILE | export NAME");
 }

@@ -20,6 +20,8 @@ struct policy_options {
 	char *set[MAX_SETS];
 	size_t nset;
 	bool json;
+	bool audit;		/* check */
+	const char *profile;	/* of check --audit: an OCI profile to compare with */
 };
 
 /* A policy with its lane table. */
@@ -56,8 +58,15 @@ json_t *call_json(const struct policy_table *t, int nr);
 /* policy_explain.c: weir policy explain. */
 int policy_explain(int argc, char **argv, const struct policy_options *o);
 
+/* policy_audit.c: weir policy check --audit. */
+int policy_audit(int argc, char **argv, const struct policy_options *o);
+
 /* policy_learn.c, policy_test.c: they run a guest. argv[0] is the command's name. */
 int policy_learn(int argc, char **argv);
 int policy_test(int argc, char **argv);
+
+/* policy_oci.c: OCI seccomp profiles. */
+int policy_import(int argc, char **argv);
+int policy_export(int argc, char **argv);
 
 #endif

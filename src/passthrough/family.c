@@ -311,7 +311,7 @@ static int check_call(struct pair *p, struct policy_error *err)
 	return 0;
 }
 
-int family_check(const struct lanes *l, struct policy_error *err)
+int family_find(const struct lanes *l, int *ret_twin, struct policy_error *err)
 {
 	cleanup_free struct edges *edges = malloc(sizeof(*edges));
 	struct pair p = { .lanes = l, .edges = edges };
@@ -327,9 +327,18 @@ int family_check(const struct lanes *l, struct policy_error *err)
 		while (next_call(&calls, &p.call)) {
 			int r = check_call(&p, err);
 
-			if (r < 0)
+			if (r < 0) {
+				*ret_twin = p.twin;
 				return r;
+			}
 		}
 	}
 	return 0;
+}
+
+int family_check(const struct lanes *l, struct policy_error *err)
+{
+	int twin;
+
+	return family_find(l, &twin, err);
 }

@@ -45,4 +45,7 @@ int lanes_resolve(const struct policy *p, struct lanes **ret, struct policy_erro
 /* family.c: -EINVAL if a restricted call has a passing twin. */
 int family_check(const struct lanes *l, struct policy_error *err);
 
+/* The same; *ret_twin is that passing twin. */
+int family_find(const struct lanes *l, int *ret_twin, struct policy_error *err);
+
 #endif

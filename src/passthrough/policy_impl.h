@@ -18,7 +18,7 @@
 #include "passthrough/policy.h"
 #include "passthrough/policy_value.h"
 
-#define POLICY_MAX_RULES 64	/* rules with tests for one key in one file */
+#define POLICY_MAX_RULES 256	/* rules with tests for one key in one file */
 
 /* One "KEY = VALUE" of a file or of --set. */
 struct policy_entry {
