@@ -38,6 +38,11 @@ static bool is_watch(enum lane lane)
 }
 
 
+bool call_traps(const struct lanes *l, int nr)
+{
+	return has_lane(l, nr, is_trap);
+}
+
 bool call_passes(const struct lanes *l, int nr)
 {
 	return has_lane(l, nr, lane_passes);
@@ -169,6 +174,8 @@ static void print_audit(json_t *a)
 		printf("    %s%s%s  (%s)\n", text(v, "call"), *text(v, "if") ? " if " : "", text(v, "if"),
 		       text(v, "rule"));
 	printf("\nOf those, may go on to the host after a look, and why that is harmless:\n");
+	if (json_array_size(json_object_get(a, "continues")) == 0)
+		printf("    none\n");
 	json_array_foreach(json_object_get(a, "continues"), i, v)
 		printf("    %s: %s (%s)\n", text(v, "call"), text(v, "why"), text(v, "file"));
 	printf("\nWithin reach of the host's kernel:\n");
@@ -180,8 +187,10 @@ static void print_audit(json_t *a)
 			printf(": not compared: %s\n", text(v, "missing"));
 			continue;
 		}
-		printf(":\n  lets pass, and this policy does not at all:\n");
+		printf(":\n  lets pass, and this policy refuses:\n");
 		print_words(json_object_get(v, "theirs"));
+		printf("  lets pass, and here the guest kernel does:\n");
+		print_words(json_object_get(v, "guarded"));
 		printf("  does not let pass, and this policy does, if only with some arguments:\n");
 		print_words(json_object_get(v, "ours"));
 	}

@@ -14,6 +14,9 @@
 /* A call passes with any arguments, or with some. */
 bool call_passes(const struct lanes *l, int nr);
 
+/* The guest kernel does it, at least with some arguments. */
+bool call_traps(const struct lanes *l, int nr);
+
 /* policy_reach.c: which parts of the host's kernel the calls that pass lead into. */
 json_t *reach_json(const struct policy_table *t);
 

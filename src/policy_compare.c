@@ -28,17 +28,19 @@ static const unsigned docker_caps[] = {
 
 static json_t *compare(const struct lanes *l, const char *with, const struct call_set *theirs)
 {
-	json_t *more = json_array(), *less = json_array();
+	json_t *more = json_array(), *less = json_array(), *done = json_array();
 
 	for (int nr = 0; nr < CALL_MAX_NR; nr++) {
 		bool own = call_known(nr) && call_passes(l, nr);
 
 		if (call_known(nr) && call_set_has(theirs, nr) && !own)
-			json_array_append_new(more, json_string(syscall_name(nr)));
+			json_array_append_new(call_traps(l, nr) ? done : more,
+					      json_string(syscall_name(nr)));
 		if (own && !call_set_has(theirs, nr))
 			json_array_append_new(less, json_string(syscall_name(nr)));
 	}
-	return json_pack("{s:s, s:o, s:o}", "with", with, "theirs", more, "ours", less);
+	return json_pack("{s:s, s:o, s:o, s:o}", "with", with, "theirs", more, "guarded", done, "ours",
+			 less);
 }
 
 static int with_profile(const struct lanes *l, const char *path, json_t *list, struct policy_error *err)

@@ -32,7 +32,8 @@ ALSO = {
 }
 # Headers of one folder's insides: nobody else's, but for weir policy, which shows them.
 INSIDE = re.compile(r"passthrough/\w+_impl\.h$|ns/(rootfs|overlay|act|cgroup_impl)\.h$")
-SHOWS_INSIDES = {"cmd_policy.c", "policy_table.c", "policy_explain.c", "policy_observe.c", "policy_learn.c", "policy_test.c"}
+SHOWS_INSIDES = {"cmd_policy.c", "policy_table.c", "policy_explain.c", "policy_observe.c", "policy_learn.c", "policy_test.c", "policy_audit.c",
+		 "policy_reach.c", "policy_compare.c"}
 # errno is the out-parameter of strtoull(3) there, not the host's answer.
 ERRNO = {"passthrough/hostcall.c", "passthrough/policy_value.c"}
 

@@ -113,7 +113,7 @@ def run_faults(d):
     result(status == 0, "file/one-megabyte-of-comments", out)
     write(f"{d}/many.policy", GOOD + "[syscalls]\n" +
           "".join(f"close = deny EBADF if fd == {i}\n" for i in range(20000)))
-    refused("file/twenty-thousand-rules", "./many.policy", "more than 64 rules", d)
+    refused("file/twenty-thousand-rules", "./many.policy", "more than 256 rules", d)
     for i in range(10):
         write(f"{d}/deep{i}.policy", f"[policy]\ninherit = ./deep{i + 1}.policy\n")
     write(f"{d}/deep10.policy")
