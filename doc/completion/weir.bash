@@ -84,20 +84,36 @@ _weir_run()
 
 _weir_policy_command()
 {
-	local cur=$1 prev=$2
+	local cur=$1 prev=$2 i
 
 	if [ "$COMP_CWORD" -eq 2 ]; then
-		_weir_words 'check show explain diff' "$cur"
+		_weir_words 'check show explain diff learn test import export' "$cur"
 		return
 	fi
+	case ${COMP_WORDS[2]} in
+	learn | test)
+		for ((i = 3; i < COMP_CWORD; i++)); do
+			[ "${COMP_WORDS[i]}" = -- ] && { _weir_command $((i + 1)); return; }
+		done ;;
+	esac
 	case $prev in
 	-p | --policy) _weir_policy "$cur"; return ;;
-	--set) return ;;
+	--set | -n | --name) return ;;
+	-o | --output | --merge | --profile)
+		compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	-r | --root) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	esac
-	case $cur in
-	-*) _weir_words '--json -p --policy --set' "$cur"; return ;;
+	case ${COMP_WORDS[2]}:$cur in
+	check:-*) _weir_words '--audit --profile --json --set' "$cur"; return ;;
+	learn:-*) _weir_words '--json -o --output --merge -p --policy -r --root -n --name --set --' "$cur"; return ;;
+	test:-*) _weir_words '--json -o --output -r --root -n --name --set --' "$cur"; return ;;
+	import:-*) _weir_words '--json -o --output -p --policy' "$cur"; return ;;
+	export:-*) _weir_words '--json -o --output --set' "$cur"; return ;;
+	*:-*) _weir_words '--json -p --policy --set' "$cur"; return ;;
 	esac
 	case ${COMP_WORDS[2]} in
+	import) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	test | export) _weir_policy "$cur" ;;
 	check) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	show | diff) _weir_policy "$cur" ;;
 	esac

@@ -8,6 +8,7 @@ and the exit status are compared with NAME.expect beside it; --update writes
 that file. A broken policy must be refused with one line and status 2.
 Then the faults that no file in a repository can have. Output: TAP.
 """
+import json
 import os
 import re
 import shutil
@@ -147,6 +148,94 @@ def run_shipped(d):
         result(status == 0 and out.startswith("{"), f"show/{name}-json", out[:200])
 
 
+PROFILES = ["/usr/share/containers/seccomp.json", "/etc/containers/seccomp.json"]
+
+
+def run_profile(folder, name, work):
+    """An OCI profile becomes a policy that checks, or is refused with one line and its JSON path."""
+    out, status = weir(["policy", "import", "-o", name + ".policy", name + ".json"], os.path.join(work, folder))
+    if status == 0:
+        with open(os.path.join(work, folder, name + ".policy")) as f:
+            # Those of shipped policies move.
+            out += re.sub(r"\bbase\.policy:\d+", "base.policy:N", f.read())
+        out += weir(["policy", "check", f"./{name}.policy"], os.path.join(work, folder))[0]
+    out += f"exit {status}\n"
+    expect = os.path.join(HERE, folder, name + ".json.expect")
+    if UPDATE:
+        with open(expect, "w") as f:
+            f.write(out)
+    try:
+        with open(expect) as f:
+            wanted = f.read()
+    except FileNotFoundError:
+        wanted = "(no .expect file)\n"
+    ok, why = out == wanted, f"expected:\n{wanted}got:\n{out}"
+    if folder == "invalid" and (out.count("\n") != 2 or not out.endswith("exit 2\n") or ": $" not in out):
+        ok, why = False, f"not one line with a JSON path, and status 2:\n{out}"
+    result(ok, f"{folder}/{name}.json", why)
+
+
+def run_installed_profile(d):
+    """Docker's default profile as containers-common has it, where that is installed."""
+    path = next((p for p in PROFILES if os.path.exists(p)), None)
+    if not path:
+        result(True, "profile/containers-common # SKIP no " + PROFILES[0])
+        return
+    out, status = weir(["policy", "import", "-o", "docker.policy", path], d)
+    result(status == 0, "profile/containers-common", out)
+    out, status = weir(["policy", "check", "./docker.policy"], d)
+    result(status == 0, "profile/containers-common-checks", out)
+    for call, lane in (("bpf", "deny"), ("mount", "trap"), ("keyctl", "deny"), ("read", "pass"), ("openat", "pass")):
+        out, status = weir(["policy", "explain", "--json", "-p", "./docker.policy", call], d)
+        result(status == 0 and json.loads(out)["rules"][0]["lane"] == lane, f"profile/containers-common-{call}", out)
+    out, status = weir(["policy", "export", "-o", "docker.json", "./docker.policy"], d)
+    result(status == 0, "profile/containers-common-back", out)
+
+
+def run_audit(d):
+    """What an audit says is what the policy does."""
+    write(f"{d}/open.policy", GOOD + "[syscalls]\nbpf = pass\nseccomp = trap\nprctl = trap if option == PR_SET_SECCOMP\nsocket = pass\nsocketpair = pass\n")
+    out, status = weir(["policy", "check", "--audit", "--json", "./open.policy"], d)
+    result(status == 0, "audit/json", out)
+    a = json.loads(out)
+    state = {r["subsystem"]: r["state"] for r in a["reach"]}
+    result("bpf" in a["passes"] and state["bpf"] == "open", "audit/bpf-is-open")
+    result(state["sockets: the crypto API"] == "open", "audit/sockets-are-open")
+    result(any(c["call"] == "seccomp" and c["why"] for c in a["continues"]), "audit/continues")
+    out, status = weir(["policy", "check", "--audit", "--json", "hosting"], d)
+    a = json.loads(out)
+    state = {r["subsystem"]: r["state"] for r in a["reach"]}
+    wanted = {"bpf": "closed", "io_uring": "closed", "sockets: the crypto API": "closed", "mounting": "guarded",
+              "PI-requeue futexes": "closed", "user namespaces, and all they open": "closed",
+              "terminals: typing into another's input": "closed", "sockets: AF_UNIX": "open"}
+    result(wanted.items() <= state.items(), "audit/hosting-reach", str(state))
+    service = a["compare"][0]
+    result("keyctl" in service["theirs"] and "sysinfo" in service["guarded"] and "ptrace" in service["ours"],
+           "audit/system-service", str(service))
+    docker = os.path.join(HERE, "valid", "entries.json")
+    out, status = weir(["policy", "check", "--audit", "--json", "--profile", docker, "hosting"], d)
+    theirs = json.loads(out)["compare"][1]
+    result(theirs["theirs"] == ["bpf"] and "write" in theirs["ours"], "audit/profile", str(theirs))
+    out, status = weir(["policy", "check", "--audit", "all-trap"], d)
+    result(status == 0 and "Of those, may go on" in out and "every call in lane watch" in out, "audit/text", out)
+    out, status = weir(["policy", "check", "--audit", "--profile", "/nonexistent", "hosting"], d)
+    result(status == 2 and out.count("\n") == 1 and "/nonexistent" in out, "audit/no-such-profile", out)
+
+
+def run_continues(d):
+    """A call that goes on without a reason fails the build."""
+    tool = os.path.join(HERE, "..", "..", "tools", "continue-list")
+    good = 'long sys_brk(struct kernel *k, struct call *c)\n{\n\treturn call_continue(c, "it is harmless");\n}\n'
+    for name, text, ok in (("annotated", good, True),
+                           ("no-words", good.replace('"it is harmless"', "why"), False),
+                           ("by-hand", good.replace('return call_continue(c, "it is harmless")',
+                                                    "c->reply = REPLY_CONTINUE"), False)):
+        os.makedirs(f"{d}/{name}")
+        write(f"{d}/{name}/sys_x.c", text)
+        p = subprocess.run([sys.executable, tool, "--src", f"{d}/{name}"], capture_output=True, text=True)
+        result((p.returncode == 0) == ok, f"continues/{name}", p.stdout + p.stderr)
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         for folder in ["valid", "invalid"]:
@@ -159,9 +248,16 @@ def main():
                 os.chmod(to, 0o644)
             for n in names:
                 run_file(folder, n[:-len(".policy")], work)
+            profiles = sorted(n for n in os.listdir(os.path.join(HERE, folder)) if n.endswith(".json"))
+            for n in profiles:
+                shutil.copyfile(os.path.join(HERE, folder, n), os.path.join(work, folder, n))
+                run_profile(folder, n[:-len(".json")], work)
         os.mkdir(f"{work}/faults")
         run_faults(f"{work}/faults")
         run_shipped(f"{work}/faults")
+        run_installed_profile(f"{work}/faults")
+        run_audit(f"{work}/faults")
+        run_continues(f"{work}/faults")
     print(f"1..{count}")
     sys.exit(1 if failed else 0)
 
