@@ -4,13 +4,15 @@
  *
  * The text goes into a file without a name, which then gets one beside the
  * target and is renamed over it; so a kill before the last two steps leaves
- * nothing behind.
+ * nothing behind. Where the file system knows no such file it has that name
+ * while it is written.
  */
 #include "file_replace.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,15 +35,39 @@ static int write_to(const char *path, const char *text, size_t len)
 	return fd < 0 ? fd : write_all(fd, text, len);
 }
 
-static int name_it(int fd, const char *path)
+/* A file in @dir that nobody sees yet; on a file system without nameless ones it
+ * is called @beside from the start. */
+static int open_new(const char *dir, const char *beside, bool *ret_named)
 {
-	char from[40], beside[PATH_MAX];
-	int r;
+	int fd = host_open(dir, O_TMPFILE | O_WRONLY, 0644);
+
+	*ret_named = fd == -EOPNOTSUPP || fd == -EISDIR;
+	return *ret_named ? host_open(beside, O_WRONLY | O_CREAT | O_EXCL, 0644) : fd;
+}
+
+static int give_name(int fd, const char *beside)
+{
+	char from[40];
 
 	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	return host_result(linkat(AT_FDCWD, from, AT_FDCWD, beside, AT_SYMLINK_FOLLOW));
+}
+
+static int replace(const char *path, const char *dir, const char *text, size_t len)
+{
+	cleanup_fd int fd = -1;
+	char beside[PATH_MAX];
+	bool named;
+	int r;
+
 	if (snprintf(beside, sizeof(beside), "%s.%d~", path, getpid()) >= (int)sizeof(beside))
 		return -ENAMETOOLONG;
-	r = host_result(linkat(AT_FDCWD, from, AT_FDCWD, beside, AT_SYMLINK_FOLLOW));
+	fd = open_new(dir, beside, &named);
+	if (fd < 0)
+		return fd;
+	r = write_all(fd, text, len);
+	if (r == 0 && !named)
+		r = give_name(fd, beside);
 	if (r == 0)
 		r = host_result(rename(beside, path));
 	if (r < 0)
@@ -52,10 +78,8 @@ static int name_it(int fd, const char *path)
 int file_replace(const char *path, const char *text, size_t len)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
-	cleanup_fd int fd = -1;
 	char dir[PATH_MAX];
 	struct stat st;
-	int r;
 
 	if (!path)
 		return write_all(1, text, len);
@@ -64,14 +88,5 @@ int file_replace(const char *path, const char *text, size_t len)
 	if (snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) + 1 : 1,
 		     slash ? path : ".") >= (int)sizeof(dir))
 		return -ENAMETOOLONG;
-	fd = host_open(dir, O_TMPFILE | O_WRONLY, 0644);
-	if (fd == -EOPNOTSUPP || fd == -EISDIR) {
-		/* A file system without nameless files. */
-		fd = host_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-		return fd < 0 ? fd : write_all(fd, text, len);
-	}
-	if (fd < 0)
-		return fd;
-	r = write_all(fd, text, len);
-	return r < 0 ? r : name_it(fd, path);
+	return replace(path, dir, text, len);
 }
