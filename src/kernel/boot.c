@@ -22,6 +22,7 @@
 #include "config.h"
 #include "drivers/console.h"
 #include "kernel/cleanup.h"
+#include "kernel/confine.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
 #include "kernel/procfs.h"
@@ -194,6 +195,8 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 						       NULL,
 		.root = k->root,
 		.net_up = new_ns(k, POLICY_NS_NET),
+		.caps = p->caps,
+		.meanwhile = confine_boot,
 		.enter = guest_enter,
 		.ctx = k,
 	};
@@ -354,6 +357,8 @@ static int init_init(struct kernel *k, struct ns_error *err)
 		.argv = direct,
 		.cwd = start_directory(k),
 		.program = -1,
+		.meanwhile = confine_run,
+		.ctx = k,
 	};
 	cleanup_fd int image = -1;
 	const struct mask *mask = await_mask(k);

@@ -2,29 +2,16 @@
 /*
  * sys_socket.c - sockets of the families that a guest may have
  *
- * Made by the door's thread in the guest's network namespace and handed over
- * as a descriptor. Only families for which it does not matter who made the
+ * Made by the door's thread, which is in the guest's network namespace
+ * (confine.c), and handed over as a descriptor. Only families for which it does not matter who made the
  * socket: netlink asks for the maker's rights, so the caller makes it itself.
  */
 #include <errno.h>
 #include <linux/netlink.h>
-#include <sched.h>
 #include <sys/socket.h>
 
 #include "kernel/syscall.h"
 #include "passthrough/hostcall.h"
-
-static int enter_net(const struct kernel *k)
-{
-	static __thread bool entered;
-	int ret;
-
-	if (entered)
-		return 0;
-	ret = host_call(SYS_setns, k->agent.ns[AGENT_NET], CLONE_NEWNET);
-	entered = ret == 0;
-	return ret;
-}
 
 long sys_socket(struct kernel *k, struct call *c)
 {
@@ -40,9 +27,7 @@ long sys_socket(struct kernel *k, struct call *c)
 		return -EAFNOSUPPORT;
 	if (family != AF_UNIX && (kind == SOCK_RAW || kind == SOCK_PACKET))
 		return -EPERM;
-	fd = enter_net(k);
-	if (fd == 0)
-		fd = host_result(socket(family, type | SOCK_CLOEXEC, protocol));
+	fd = host_result(socket(family, type | SOCK_CLOEXEC, protocol));
 	if (fd < 0)
 		return fd;
 	return call_fd(c, fd, type & SOCK_CLOEXEC);

@@ -2,11 +2,10 @@
 /*
  * sys_uts.c - uname, sethostname, setdomainname
  *
- * A door's thread enters the guest's UTS namespace when it first needs it and
- * stays there: then the call is one host call on the copied name.
+ * Our threads are in the guest's UTS namespace (confine.c): the call is one host
+ * call on the copied name.
  */
 #include <errno.h>
-#include <sched.h>
 #include <sys/capability.h>
 #include <sys/utsname.h>
 
@@ -15,18 +14,6 @@
 #include "passthrough/hostcall.h"
 
 #define UTS_NAME_MAX 64	/* __NEW_UTS_LEN, linux/utsname.h */
-
-static int enter_uts(const struct kernel *k)
-{
-	static __thread bool entered;
-	int ret;
-
-	if (entered)
-		return 0;
-	ret = host_call(SYS_setns, k->agent.ns[AGENT_UTS], CLONE_NEWUTS);
-	entered = ret == 0;
-	return ret;
-}
 
 static long set_name(struct kernel *k, struct call *c, long nr)
 {
@@ -41,8 +28,6 @@ static long set_name(struct kernel *k, struct call *c, long nr)
 	if (len < 0 || len > UTS_NAME_MAX)
 		return -EINVAL;
 	ret = arg_copy_in(c, 0, name, len);
-	if (ret == 0)
-		ret = enter_uts(k);
 	return ret < 0 ? ret : host_call(nr, name, len);
 }
 
@@ -59,10 +44,8 @@ long sys_setdomainname(struct kernel *k, struct call *c)
 long sys_uname(struct kernel *k, struct call *c)
 {
 	struct utsname u = {};
-	int ret = enter_uts(k);
+	int ret = host_result(uname(&u));
 
-	if (ret == 0)
-		ret = host_result(uname(&u));
 	if (ret < 0)
 		return ret;
 	machine_release(k, &u);

@@ -81,25 +81,19 @@ static int take_ids(const struct act_cred *c)
 	return 0;
 }
 
+/* What we have permitted stays so: one more step may need to raise it again. */
 static int take_caps(uint64_t caps)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct d[2] = {};
+	struct __user_cap_data_struct d[2];
+	int ret = host_call(SYS_capget, &h, d);
 
-	/* Permitted too: one more step may need to raise something again. */
-	d[0].permitted = d[1].permitted = UINT32_MAX;
-	d[0].effective = caps;
-	d[1].effective = caps >> 32;
-	for (int cap = 0; cap < 64; cap++)
-		if (prctl(PR_CAPBSET_READ, cap) < 0) {
-			uint64_t known = BIT(cap) - 1;
-
-			d[0].permitted = known;
-			d[1].permitted = known >> 32;
-			d[0].effective &= known;
-			d[1].effective &= known >> 32;
-			break;
-		}
+	if (ret < 0)
+		return ret;
+	for (int i = 0; i < 2; i++) {
+		d[i].effective = d[i].permitted & caps >> (32 * i);
+		d[i].inheritable = 0;
+	}
 	return host_call(SYS_capset, &h, d);
 }
 

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -28,7 +29,9 @@
 #include "kernel/util.h"
 #include "ns/act.h"
 #include "ns/agent_wire.h"
+#include "ns/feature.h"
 #include "ns/net.h"
+#include "passthrough/confine.h"
 #include "passthrough/hostcall.h"
 
 int agent_send_reply(int sock, int result, pid_t pid, const char *text, const int *fds,
@@ -116,48 +119,6 @@ static int enter_userns(int fd)
 	return ret < 0 ? ret : host_call(SYS_setresuid, 0, 0, 0);
 }
 
-/* The view is served while we build the rest: by then it answers. */
-static int build_view(const struct agent_config *cfg, int sock, struct ns_error *err)
-{
-	cleanup_fd int view = -1;
-
-	if (!cfg->view->n)
-		return 0;
-	view = view_mount(cfg->view, root_cover(cfg->root), err);
-	return view < 0 ? view : agent_send_reply(sock, 0, 0, "", &view, 1);
-}
-
-static int build(const struct agent_config *cfg, int sock, struct root_kept *kept,
-		 struct ns_error *err)
-{
-	int ret = nsproxy_join(cfg->ns, err);
-
-	if (ret < 0)
-		return ret;
-	ret = enter_userns(cfg->userns_fd);
-	if (ret < 0) {
-		snprintf(err->text, sizeof(err->text), "user namespace: %s", strerror(-ret));
-		return ret;
-	}
-	prctl(PR_SET_DUMPABLE, 0);
-	ret = nsproxy_enter(cfg->ns, err);
-	if (ret == 0)
-		ret = build_view(cfg, sock, err);
-	if (ret == 0)
-		ret = root_build(cfg->root, err);
-	if (ret == 0)
-		ret = root_keep_console(cfg->root, kept, err);
-	if (ret == 0 && cfg->net_up)
-		ret = net_up(err);
-	if (ret == 0 && cfg->hostname) {
-		ret = host_result(sethostname(cfg->hostname, strlen(cfg->hostname)));
-		if (ret < 0)
-			snprintf(err->text, sizeof(err->text), "hostname %s: %s", cfg->hostname,
-				 strerror(-ret));
-	}
-	return ret;
-}
-
 /* For the kernel, whose threads work in some of them: while the host's /proc is
  * still there. */
 static int open_namespaces(int ns[NUM_AGENT_NS], struct ns_error *err)
@@ -176,11 +137,91 @@ static int open_namespaces(int ns[NUM_AGENT_NS], struct ns_error *err)
 	return 0;
 }
 
+/* The first answer: the namespaces, and the view if there is one. It is served
+ * while we build the rest: by then it answers. */
+static int show_namespaces(const struct agent_config *cfg, int sock, struct ns_error *err)
+{
+	int fd[NUM_AGENT_NS + 1] = { -1, -1, -1, -1 }, n = NUM_AGENT_NS;
+	int ret = open_namespaces(fd, err);
+
+	if (ret == 0 && cfg->view->n)
+		ret = fd[n++] = view_mount(cfg->view, root_cover(cfg->root), err);
+	if (ret >= 0)
+		ret = agent_send_reply(sock, 0, 0, "", fd, n);
+	for (int i = 0; i < n; i++)
+		cleanup_fd_p(&fd[i]);
+	return ret;
+}
+_Static_assert(NUM_AGENT_NS + 1 <= HOST_MAX_FDS, "one message has all of them");
+
+static int build(const struct agent_config *cfg, int sock, struct root_kept *kept,
+		 struct ns_error *err)
+{
+	int ret = nsproxy_join(cfg->ns, err);
+
+	if (ret < 0)
+		return ret;
+	ret = enter_userns(cfg->userns_fd);
+	if (ret < 0) {
+		snprintf(err->text, sizeof(err->text), "user namespace: %s", strerror(-ret));
+		return ret;
+	}
+	prctl(PR_SET_DUMPABLE, 0);
+	ret = nsproxy_enter(cfg->ns, err);
+	if (ret == 0)
+		ret = show_namespaces(cfg, sock, err);
+	if (ret == 0)
+		ret = root_build(cfg->root, err);
+	if (ret == 0)
+		ret = root_keep_console(cfg->root, kept, err);
+	if (ret == 0 && cfg->net_up)
+		ret = net_up(err);
+	if (ret == 0 && cfg->hostname) {
+		ret = host_result(sethostname(cfg->hostname, strlen(cfg->hostname)));
+		if (ret < 0)
+			snprintf(err->text, sizeof(err->text), "hostname %s: %s", cfg->hostname,
+				 strerror(-ret));
+	}
+	return ret;
+}
+
+/* What the agent and those that it forks still do in the guest's name: enter
+ * namespaces, mount, take on a task's place and ids, lay the mask, end init. */
+#define AGENT_CAPS                                                                                 \
+	(BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_CHROOT) | BIT(CAP_SETUID) | BIT(CAP_SETGID) |            \
+	 BIT(CAP_SETPCAP) | BIT(CAP_KILL) | BIT(CAP_CHOWN) | BIT(CAP_FOWNER) |                     \
+	 BIT(CAP_DAC_OVERRIDE) | BIT(CAP_MKNOD) | BIT(CAP_SYS_NICE) | BIT(CAP_SYS_RESOURCE))
+
+/*
+ * The root is built.
+ *
+ * Should:
+ *  - leave no capability that neither a request nor the guest needs
+ *  - let none of our writable memory become code
+ * Must not:
+ *  - take what the policy gives to the guest, whose tasks descend from us: so
+ *    there is no filter here and no no_new_privs, which they would inherit, and
+ *    they may make code
+ */
+static int confine_agent(const struct agent_config *cfg, struct ns_error *err)
+{
+	int ret = 0;
+
+	/* In the host's user namespace init's capabilities are not ours to know. */
+	if (cfg->userns_fd >= 0)
+		ret = confine_caps(AGENT_CAPS | cfg->caps);
+	if (ret < 0)
+		return ns_fail(err, ret, "agent: capabilities: %s", strerror(-ret));
+	if (!host_feature_masked("mdwe"))
+		confine_no_new_code(false);
+	return 0;
+}
+
 static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg, int sock)
 {
 	struct agent_self *self = calloc(1, sizeof(*self));
 	struct ns_error err = {};
-	int ns[NUM_AGENT_NS], ret;
+	int ret;
 
 	for (const int *fd = cfg->not_ours; fd && *fd >= 0; fd++)
 		close(*fd);
@@ -194,13 +235,11 @@ static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg,
 	*self = (struct agent_self){ .cfg = cfg, .sock = sock, .pidns = -1, .init_pidfd = -1 };
 	ret = build(cfg, sock, &self->kept, &err);
 	if (ret == 0)
-		ret = open_namespaces(ns, &err);
+		ret = confine_agent(cfg, &err);
 	/* The guest's own, from before it entered its root. */
 	host_null_stdio(0, 2);
-	if (agent_send_reply(sock, ret, 0, err.text, ns, ret < 0 ? 0 : NUM_AGENT_NS) < 0 || ret < 0)
+	if (agent_send_reply(sock, ret, 0, err.text, NULL, 0) < 0 || ret < 0)
 		_exit(1);
-	for (int i = 0; i < NUM_AGENT_NS; i++)
-		close(ns[i]);
 	serve(self);
 }
 
@@ -289,8 +328,11 @@ int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error
 		return a->pid;
 	a->pidfd = host_pidfd_open(a->pid, 0);
 	ret = get_reply(a, a->sock, &r, fds);
-	if (ret == 0 && cfg->view->n) {
-		ret = cfg->serve_view(cfg->ctx, fds[0], err);
+	if (ret == 0) {
+		memcpy(a->ns, fds, sizeof(a->ns));
+		ret = cfg->meanwhile(cfg->ctx, err);
+		if (ret == 0 && cfg->view->n)
+			ret = cfg->serve_view(cfg->ctx, fds[NUM_AGENT_NS], err);
 		if (ret < 0)
 			return ret;
 		ret = get_reply(a, a->sock, &r, fds);
@@ -298,8 +340,6 @@ int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error
 	if (ret < 0)
 		snprintf(err->text, sizeof(err->text), "%s",
 			 r.text[0] ? r.text : "the agent died while it built the guest");
-	if (ret == 0)
-		memcpy(a->ns, fds, sizeof(a->ns));
 	return ret;
 }
 

@@ -79,6 +79,9 @@ struct agent_config {
 	 * to serve what view_mount() gave, which is its from now on. */
 	int (*serve_view)(void *ctx, int fd, struct ns_error *err);
 	bool net_up;
+	uint64_t caps;			/* that some process of the guest may have, by number */
+	/* In the kernel, once the agent has made the namespaces, while it goes on. */
+	int (*meanwhile)(void *ctx, struct ns_error *err);
 	const int *not_ours;		/* the kernel's descriptors, closed first; -1 ends them */
 	void (*enter)(void *ctx, const struct spawn *s) __attribute__((noreturn));
 	void *ctx;
@@ -120,6 +123,9 @@ struct spawn_request {
 	char *const *envp;
 	const char *cwd;
 	int program;		/* a descriptor of the program to run; -1: argv[0] */
+	/* While the process readies itself, before its program may run; NULL: nothing. */
+	int (*meanwhile)(void *ctx, struct ns_error *err);
+	void *ctx;
 };
 
 /**

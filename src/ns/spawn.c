@@ -408,13 +408,17 @@ int agent_spawn(struct agent *a, const struct spawn_request *rq, struct spawned 
 	if (s.page == MAP_FAILED)
 		return host_result(-1);
 	s.reply = send_spawn(a, rq, page);
-	ret = s.reply < 0 ? s.reply : await_usher(a, s.reply, &r, fds);
+	ret = MIN(s.reply, 0);
+	if (ret == 0 && rq->meanwhile)
+		ret = rq->meanwhile(rq->ctx, err);
+	if (ret == 0)
+		ret = await_usher(a, s.reply, &r, fds);
 	if (ret < 0) {
 		int why = spawn_error(s.page, err);
 
 		/* If there is a process after all, it is not to wait for us. */
 		spawn_release(s.page, SPAWN_GIVE_UP);
-		if (!why)
+		if (!why && !err->text[0])
 			ns_fail(err, ret, "%.200s: %s",
 				r.text[0] ? r.text : "cannot start a process in the guest",
 				strerror(-ret));

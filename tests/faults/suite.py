@@ -407,6 +407,7 @@ FEATURES = {
     # Found out when init runs already: suite sched waits for it.
     "perf": {"root": None, "user": None},
     "procchildren": {"root": None, "user": None},
+    "mdwe": {"root": None, "user": None},
     "subuid": {"root": None, "user": r"/etc/subuid"},
     "vdso": {"root": r"clocks are read by trapped calls", "user": r"clocks are read by trapped calls"},
 }
