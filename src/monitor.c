@@ -20,6 +20,7 @@
 #include "cmd.h"
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
+#include "ns/rights.h"
 #include "passthrough/hostcall.h"
 
 static int fork_kernel(struct monitor *m)
@@ -234,6 +235,21 @@ static void watch_guest(struct monitor *m)
 	m->kernel_sock = -1;
 }
 
+/*
+ * The guest kernel is forked.
+ *
+ * Should:
+ *  - let none of our writable memory become code
+ * Must not:
+ *  - give up what the next boot of a guest that restarts will need: newuidmap's
+ *    set-user-ID bit, the caller's capabilities, every system call; the kernel
+ *    that is forked then must begin with all of it. So there is no more than this
+ */
+static void confine_monitor(void)
+{
+	rights_no_new_code(false);
+}
+
 int monitor_run(struct monitor *m)
 {
 	m->end = END_NOT;
@@ -241,6 +257,7 @@ int monitor_run(struct monitor *m)
 	m->asked = false;
 	if (fork_kernel(m) < 0)
 		return cmd_fail(EXIT_NOSTART, "cannot fork the guest kernel");
+	confine_monitor();
 	watch_guest(m);
 	terminal_drain(&m->term);
 	reap_all(m);

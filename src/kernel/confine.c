@@ -33,7 +33,7 @@
 #include "kernel/kernel.h"
 #include "kernel/log.h"
 #include "kernel/util.h"
-#include "ns/feature.h"
+#include "ns/rights.h"
 #include "passthrough/confine.h"
 #include "passthrough/hostcall.h"
 
@@ -99,12 +99,12 @@ int confine_boot(void *kernel, struct ns_error *err)
 	int ret = enter_namespaces(k), mdwe;
 
 	if (ret == 0)
-		ret = confine_caps(caps);
+		ret = rights_keep(caps);
 	if (ret == 0)
-		ret = confine_no_new_privs();
+		ret = rights_no_new_privs();
 	if (ret < 0)
 		return ns_fail(err, ret, "guest kernel: cannot give up rights: %s", strerror(-ret));
-	mdwe = host_feature_masked("mdwe") ? -EINVAL : confine_no_new_code(true);
+	mdwe = rights_no_new_code(true);
 	log_info("confine: boot: capabilities %#llx, no_new_privs%s", (unsigned long long)caps,
 		 mdwe < 0 ? "; absent: no_new_code (Linux 6.3)" : ", no_new_code");
 	return 0;

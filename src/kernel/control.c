@@ -14,6 +14,7 @@
  *   {"signal":N}                             to the exec'ed process
  *   {"op":"time","action":"show","value":N}  -> {"ok":true} and a memfd with JSON; time_control.c
  *   {"op":"console"}                         -> {"ok":true} and the pty's master
+ *   {"op":"check"}                           -> posture.c's object, and our user namespace
  *
  * Errors: {"error":"WHY"}. An exec'ed process's end: {"status":N}. Only
  * the guest's owner may connect, and the socket lies in a directory of mode
@@ -290,6 +291,18 @@ void client_process_ended(struct kernel *k, struct client *c, int status)
 	reply(c, json_pack("{s:i}", "status", status), -1);
 }
 
+static int op_check(struct kernel *k, struct client *c, json_t *msg, int *fds)
+{
+	json_t *posture = k->state == GUEST_BOOTING ? NULL : posture_json(k);
+	cleanup_fd int userns = host_open("/proc/self/ns/user", O_RDONLY, 0);
+
+	if (userns < 0 || !posture) {
+		json_decref(posture);
+		return reply_error(c, userns < 0 ? strerror(-userns) : "the guest is starting");
+	}
+	return reply(c, posture, userns);
+}
+
 static const struct control_op {
 	const char *name;
 	int (*handler)(struct kernel *k, struct client *c, json_t *msg, int *fds);
@@ -304,6 +317,7 @@ static const struct control_op {
 	{ "resume", op_resume },
 	{ "exec", op_exec },
 	{ "console", op_console },
+	{ "check", op_check },
 };
 
 static void handle_message(struct kernel *k, struct client *c, json_t *msg, int *fds)

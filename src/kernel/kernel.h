@@ -35,6 +35,7 @@ struct guest_process {
 	struct door *door;		/* NULL if its mask needs none */
 	struct event_source hangup;	/* the door's listener: nobody left behind it */
 	struct client *client;		/* who waits for its end, NULL for nobody */
+	struct { uint64_t dev, ino; } stdio[3];	/* what the caller gave to it */
 	struct guest_process *next;
 };
 
@@ -131,5 +132,8 @@ void client_pause_ended(struct kernel *k, struct client *c, const char *error);
 /* stats.c: the JSON of weir stats, to be freed by json_decref(). */
 struct json_t;
 struct json_t *stats_json(struct kernel *k);
+
+/* posture.c: what weir check should find, the same. */
+struct json_t *posture_json(struct kernel *k);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
@@ -86,6 +87,18 @@ static int await_hangup(struct kernel *k, struct guest_process *p)
 	return event_add(&k->ev, &p->hangup, 0);
 }
 
+static void note_stdio(struct guest_process *p, const struct spawn_request *rq)
+{
+	struct stat st;
+
+	for (int i = 0; i < 3; i++) {
+		if (fstat(rq->stdio[i], &st) < 0)
+			continue;
+		p->stdio[i].dev = st.st_dev;
+		p->stdio[i].ino = st.st_ino;
+	}
+}
+
 /* A pipe that root hands to a guest belongs to host root, whom the guest does
  * not have: it could read and write it, but not open it again as /dev/stdout.
  * Pipes have no other owner to mind; files and terminals are left alone. */
@@ -109,6 +122,7 @@ int process_start(struct kernel *k, const struct spawn_request *rq, struct clien
 	if (!p)
 		return -ENOMEM;
 	adopt_pipes(k, rq);
+	note_stdio(p, rq);
 	r = agent_spawn(&k->agent, rq, &s, err);
 	if (r < 0) {
 		free(p);

@@ -29,9 +29,8 @@
 #include "kernel/util.h"
 #include "ns/act.h"
 #include "ns/agent_wire.h"
-#include "ns/feature.h"
 #include "ns/net.h"
-#include "passthrough/confine.h"
+#include "ns/rights.h"
 #include "passthrough/hostcall.h"
 
 int agent_send_reply(int sock, int result, pid_t pid, const char *text, const int *fds,
@@ -192,6 +191,11 @@ static int build(const struct agent_config *cfg, int sock, struct root_kept *kep
 	 BIT(CAP_SETPCAP) | BIT(CAP_KILL) | BIT(CAP_CHOWN) | BIT(CAP_FOWNER) |                     \
 	 BIT(CAP_DAC_OVERRIDE) | BIT(CAP_MKNOD) | BIT(CAP_SYS_NICE) | BIT(CAP_SYS_RESOURCE))
 
+uint64_t agent_own_caps(void)
+{
+	return AGENT_CAPS;
+}
+
 /*
  * The root is built.
  *
@@ -209,11 +213,10 @@ static int confine_agent(const struct agent_config *cfg, struct ns_error *err)
 
 	/* In the host's user namespace init's capabilities are not ours to know. */
 	if (cfg->userns_fd >= 0)
-		ret = confine_caps(AGENT_CAPS | cfg->caps);
+		ret = rights_keep(AGENT_CAPS | cfg->caps);
 	if (ret < 0)
 		return ns_fail(err, ret, "agent: capabilities: %s", strerror(-ret));
-	if (!host_feature_masked("mdwe"))
-		confine_no_new_code(false);
+	rights_no_new_code(false);	/* where the host has it; the kernel's log says */
 	return 0;
 }
 

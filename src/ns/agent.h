@@ -104,6 +104,10 @@ struct agent {
  */
 int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error *err);
 
+/* The capabilities that an agent keeps once the root is built, by number, beside
+ * agent_config.caps. */
+uint64_t agent_own_caps(void);
+
 /* Close the socket, and end the agent, at the end of the kernel: it is not
  * reaped, as the kernel need not wait for its mounts to be undone. */
 void agent_stop(struct agent *a);
