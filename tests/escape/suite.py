@@ -27,6 +27,8 @@ ATTACKS = {
     "af-alg": ("afalg", [], EVERYWHERE, True),
     "pi-requeue": ("pi_requeue", [], EVERYWHERE, True),
     "io-uring": ("iouring", [], EVERYWHERE, True),
+    "nested-filters": ("nested", [], EVERYWHERE, True),
+    "changed-by-a-tracer": ("retrace", [], EVERYWHERE, True),
     "listener": ("listener", [], POLICIES, False),
     "new-mount-api": ("newmount", [], EVERYWHERE, True),
     "new-user-namespace": ("newuser", [], EVERYWHERE, True),
@@ -72,9 +74,12 @@ def judge(result):
         raise Failed(result.text())
 
 
-def attack(program, args, control):
+def attack(program, args, control, user=False):
     def run(case):
         path = case.ctx.program("escape/" + program)
+        if user:
+            judge(case.run(case.ctx.program("escape/asuser"), path, *args, timeout=180))
+            return
         if control and case.policy == "hosting":
             native = case.reference(path, *args, timeout=120)
             if "FAILED" not in native.out:
@@ -87,6 +92,17 @@ def attack(program, args, control):
 for name, (program, args, policies, control) in ATTACKS.items():
     harness.add("escape", name, attack(program, args, control), policies=policies,
                 serial=name in HEAVY, programs=["escape/" + program])
+
+
+# What only guest root can begin at all, or what compares with what only it can do.
+NEEDS_ROOT = {"listener", "lengths", "signal-storm", "threads-64", "threads-1000", "opens", "thread-credentials",
+              "fd-race", "reopen", "flip-chroot", "flip-name"}
+
+# The rest again, by a user of the guest.
+for name, (program, args, policies, _) in ATTACKS.items():
+    if name not in HEAVY | NEEDS_ROOT:
+        harness.add("escape", "user-" + name, attack(program, args, False, True), policies=("hosting", "jail"),
+                    programs=["escape/" + program, "escape/asuser"])
 
 
 def outside_stays_empty(case, *args):
@@ -136,6 +152,37 @@ def abstract_socket(case):
         inet.bind(("127.0.0.1", 0))
         inet.listen()
         judge(case.program("escape/abstract", name, inet.getsockname()[1]))
+
+
+@test("escape", policies=EVERYWHERE, users=("root", "user", "single"), programs=["escape/control"])
+def control_socket(case):
+    name = case.ctx.unique()
+    judge(case.run(case.ctx.program("escape/control"), case.user.state_dir(), name, name=name))
+
+
+@test("escape", users=("root",), serial=True,
+      programs=["escape/slowfs", "escape/slowmem"])
+def slow_memory(case):
+    """Calls whose arguments never come hold up nobody else.
+
+    The host lets nobody end who waits for a FUSE server that has begun to answer, the
+    guest kernel neither: so its pages come in the end (doc/caveats.md).
+    """
+    d = case.directory()
+    fs = subprocess.Popen([case.ctx.program("escape/slowfs"), d], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          start_new_session=True)
+
+    case.cleanups.append(lambda: (fs.stdin.close(), fs.wait(20), fs.stdout.close()))
+    said = fs.stdout.readline().decode()
+    if said.startswith("SKIP"):
+        raise Skipped(said[5:].strip())
+    case.equal("the file system", said, "mounted\n")
+    with open(os.path.join(d, "page")) as page:
+        p = case.start(case.ctx.program("escape/slowmem"), stdin=page)
+    case.cleanups.append(fs.stdin.close)	# before the guest is stopped
+    case.equal("beside them", p.stdout.readline(), b"ok calls of others are answered\n")
+    fs.stdin.close()
+    case.equal("status", p.wait(30), 0)
 
 
 def on_a_terminal(case, argv):
