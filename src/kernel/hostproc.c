@@ -18,17 +18,12 @@
 #define FLAG_EXITING 4u		/* PF_EXITING, include/linux/sched.h */
 #define CHILDREN_BYTES (1024 * 1024)
 
-int hostproc_stat(pid_t tid, struct hostproc_stat *ret)
+int hostproc_parse_stat(char *text, struct hostproc_stat *ret)
 {
-	char path[32], text[1024], *name, *rest;
 	unsigned long long utime, stime, start;
+	char *name, *rest;
 	unsigned flags;
-	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	n = host_read_file(AT_FDCWD, path, text, sizeof(text));
-	if (n < 0)
-		return n;
 	/* The name may contain anything, ')' too. */
 	name = strchr(text, '(');
 	rest = strrchr(text, ')');
@@ -45,6 +40,16 @@ int hostproc_stat(pid_t tid, struct hostproc_stat *ret)
 	ret->exiting = flags & FLAG_EXITING;
 	ret->run_ns = (utime + stime) * (NSEC_PER_SEC / sysconf(_SC_CLK_TCK));
 	return 0;
+}
+
+int hostproc_stat(pid_t tid, struct hostproc_stat *ret)
+{
+	char path[32], text[1024];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	n = host_read_file(AT_FDCWD, path, text, sizeof(text));
+	return n < 0 ? n : hostproc_parse_stat(text, ret);
 }
 
 int hostproc_run_ns(pid_t tid, uint64_t *ret)
@@ -77,15 +82,10 @@ static pid_t innermost(const char *line)
 	return strtol(line + len, NULL, 10);
 }
 
-int hostproc_status(pid_t tid, struct hostproc_status *ret)
+void hostproc_parse_status(const char *text, struct hostproc_status *ret)
 {
-	char path[32], text[16384], *end;
-	ssize_t n;
+	char *end;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	n = host_read_file(AT_FDCWD, path, text, sizeof(text));
-	if (n < 0)
-		return n;
 	*ret = (struct hostproc_status){
 		.pid = strtol(field(text, "\nTgid:"), NULL, 10),
 		.guest_tid = innermost(field(text, "\nNSpid:")),
@@ -95,6 +95,18 @@ int hostproc_status(pid_t tid, struct hostproc_status *ret)
 	};
 	strtoul(field(text, "\nUid:"), &end, 10);
 	ret->uid = *end ? strtoul(end, NULL, 10) : 0;
+}
+
+int hostproc_status(pid_t tid, struct hostproc_status *ret)
+{
+	char path[32], text[16384];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	n = host_read_file(AT_FDCWD, path, text, sizeof(text));
+	if (n < 0)
+		return n;
+	hostproc_parse_status(text, ret);
 	return 0;
 }
 

@@ -23,6 +23,9 @@ struct hostproc_stat {
 	uint64_t run_ns;	/* user and system time, in steps of a clock tick */
 };
 
+/* The text of that file, which is changed. Return: 0, or -ESRCH if it is none. */
+int hostproc_parse_stat(char *text, struct hostproc_stat *ret);
+
 /* Return: 0, -ENOENT or -ESRCH if there is no such thread. */
 int hostproc_stat(pid_t tid, struct hostproc_stat *ret);
 
@@ -38,6 +41,7 @@ struct hostproc_status {
 	uint64_t voluntary, involuntary;	/* context switches */
 };
 
+void hostproc_parse_status(const char *text, struct hostproc_status *ret);
 int hostproc_status(pid_t tid, struct hostproc_status *ret);
 
 /**
