@@ -4,6 +4,7 @@
  */
 #include "stats_text.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "kernel/util.h"
@@ -69,6 +70,17 @@ static double real(json_t *array, size_t i)
 	return json_number_value(json_array_get(array, i));
 }
 
+static void print_observer(json_t *observer, bool observing)
+{
+	const char *reason = json_string_value(json_object_get(observer, "reason"));
+	long long ns = number(observer, "records_cost_ns") + number(observer, "forks_cost_ns") +
+		       number(observer, "attach_cost_ns");
+
+	printf("        %s, at a cost of %.1f ms; %lld rests%s%s\n",
+	       observing ? "observed" : "not observed now", ns / 1e6, number(observer, "rests"),
+	       reason ? ", as " : "", reason ? reason : "");
+}
+
 static void print_sched(json_t *sched)
 {
 	json_t *load = json_object_get(sched, "load"), *entry;
@@ -82,6 +94,8 @@ static void print_sched(json_t *sched)
 	       number(sched, "sleeps"), number(sched, "preempts"), number(sched, "lost"));
 	printf("        placement %s: %lld groups now, %lld migrations\n",
 	       string(sched, "placement"), number(sched, "pairs"), number(sched, "migrations"));
+	print_observer(json_object_get(sched, "observer"),
+		       json_is_true(json_object_get(sched, "observing")));
 	json_array_foreach(json_object_get(sched, "vcpus"), i, entry)
 		printf("vcpu %-3lld on host CPU %-4lld busy %.1f s, idle %.1f s\n",
 		       number(entry, "id"), number(entry, "host_cpu"),

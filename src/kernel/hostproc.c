@@ -21,6 +21,8 @@
 int hostproc_parse_stat(char *text, struct hostproc_stat *ret)
 {
 	unsigned long long utime, stime, start;
+	long long cutime, cstime;
+	uint64_t tick = NSEC_PER_SEC / sysconf(_SC_CLK_TCK);
 	char *name, *rest;
 	unsigned flags;
 
@@ -32,13 +34,15 @@ int hostproc_parse_stat(char *text, struct hostproc_stat *ret)
 	*rest = '\0';
 	*ret = (struct hostproc_stat){};
 	snprintf(ret->comm, sizeof(ret->comm), "%s", name + 1);
-	if (sscanf(rest + 1, " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d "
+	if (sscanf(rest + 1, " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d "
 		   "%*d %*d %llu %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
-		   &ret->state, &ret->ppid, &flags, &utime, &stime, &start, &ret->cpu) != 7)
+		   &ret->state, &ret->ppid, &flags, &utime, &stime, &cutime, &cstime, &start,
+		   &ret->cpu) != 9)
 		return -ESRCH;
 	ret->start = start;
 	ret->exiting = flags & FLAG_EXITING;
-	ret->run_ns = (utime + stime) * (NSEC_PER_SEC / sysconf(_SC_CLK_TCK));
+	ret->run_ns = (utime + stime) * tick;
+	ret->child_ns = (cutime + cstime) * tick;
 	return 0;
 }
 
@@ -52,16 +56,18 @@ int hostproc_stat(pid_t tid, struct hostproc_stat *ret)
 	return n < 0 ? n : hostproc_parse_stat(text, ret);
 }
 
-int hostproc_run_ns(pid_t tid, uint64_t *ret)
+int hostproc_slices(pid_t tid, struct hostproc_slices *ret)
 {
-	char path[40], text[128];
+	char path[40], text[128], *pos;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/schedstat", tid);
 	n = host_read_file(AT_FDCWD, path, text, sizeof(text));
 	if (n < 0)
 		return n;
-	*ret = strtoull(text, NULL, 10);
+	ret->run_ns = strtoull(text, &pos, 10);
+	strtoull(pos, &pos, 10);	/* how long it waited for a CPU */
+	ret->n = strtoull(pos, NULL, 10);
 	return 0;
 }
 

@@ -20,7 +20,8 @@ struct hostproc_stat {
 	pid_t ppid;
 	int cpu;		/* where it runs or ran last */
 	uint64_t start;		/* clock ticks since the host's boot; with the tid an identity */
-	uint64_t run_ns;	/* user and system time, in steps of a clock tick */
+	uint64_t run_ns;	/* user and system time, in steps of a clock tick; the process's */
+	uint64_t child_ns;	/* the same of children that were waited for, and theirs */
 };
 
 /* The text of that file, which is changed. Return: 0, or -ESRCH if it is none. */
@@ -29,9 +30,14 @@ int hostproc_parse_stat(char *text, struct hostproc_stat *ret);
 /* Return: 0, -ENOENT or -ESRCH if there is no such thread. */
 int hostproc_stat(pid_t tid, struct hostproc_stat *ret);
 
-/* Nanoseconds that a thread has run. Return: 0, or -ENOENT also on a host
- * without CONFIG_SCHED_INFO. */
-int hostproc_run_ns(pid_t tid, uint64_t *ret);
+/* /proc/TID/schedstat */
+struct hostproc_slices {
+	uint64_t run_ns;	/* time that a thread has run */
+	uint64_t n;		/* how often it was given a CPU for that */
+};
+
+/* Return: 0, or -ENOENT also on a host without CONFIG_SCHED_INFO. */
+int hostproc_slices(pid_t tid, struct hostproc_slices *ret);
 
 /* /proc/TID/status */
 struct hostproc_status {

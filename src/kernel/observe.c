@@ -11,10 +11,9 @@
  *                  are looked for, so none is missed; what was forked behind
  *                  that is in the records.
  *   lost records   a ring ran full.
- *   a rest         each record costs the host half a microsecond. Tasks that
- *                  switch all the time, and are no pair that placement has
- *                  put together, would do better without: they are not
- *                  observed for some seconds, and then looked at again.
+ *   a rest         observing costs a guest that switches or forks all the time
+ *                  more than it may (rest.c): it is not observed for a while,
+ *                  and then looked at again.
  *   set-id exec    the host stops reporting the program and all it starts, and
  *                  says EXIT of a task that lives on.
  *
@@ -45,11 +44,6 @@
 #define LOST_WALK_NS 200000000	/* between two walks for lost records */
 #define CHECK_NS 500000000	/* a task that could run usually does within this */
 #define AGAIN_NS 100000000	/* after the first walk */
-#define RATE_NS 250000000	/* records are counted for so long */
-#define RATE_HOT 25000		/* so many are too many: 50,000 switches a second */
-#define HOT_WINDOWS 3		/* in succession: no burst, and placement had its time */
-#define REST_NS 5000000000	/* the first rest; each next one is twice as long ... */
-#define REST_MAX_NS 40000000000	/* ... but for one after a calm time */
 #define ENDED_AT_ONCE 32	/* zombies asked after in one drain */
 #define SET_ID_NS 1000000000	/* a set-id exec's EXIT comes within this of its EXEC */
 
@@ -71,6 +65,7 @@ static void on_record(void *ctx, const struct sleepwake_record *r)
 		s->draining = true;
 	}
 	t = task_record(&s->tasks, r);
+	s->forked += r->kind == SLEEPWAKE_FORK;
 	if (r->kind == SLEEPWAKE_LOST)
 		s->walk_all = true;
 	if (!t)
@@ -144,23 +139,6 @@ static bool some_are_stale(struct sched *s, uint64_t now)
 	return false;
 }
 
-/* Lock held. Only where the policy leaves the source to us. */
-static void note_rate(struct sched *s, uint64_t now, unsigned n)
-{
-	bool hot;
-
-	s->rate_records += n;
-	if (now - s->rate_since_ns < RATE_NS)
-		return;
-	hot = s->rate_records >= RATE_HOT && now - s->rate_since_ns < 2 * RATE_NS &&
-	      !s->placement.ngroups && s->want == SCHED_SOURCE_AUTO;
-	s->hot = hot ? s->hot + 1 : 0;
-	s->rate_since_ns = now;
-	s->rate_records = 0;
-	if (s->hot >= HOT_WINDOWS && atomic_load(&s->sw))
-		s->rest_wanted = true;
-}
-
 static void tell_idle(struct sched *s, bool idle, uint64_t since)
 {
 	for (unsigned i = 0; i < s->nhooks; i++)
@@ -177,7 +155,7 @@ static void on_drained(void *ctx, uint64_t now_ns, unsigned n)
 		pthread_mutex_lock(&s->lock);
 	look_after_ended(s, now_ns);
 	placement_decide(&s->placement, now_ns);
-	note_rate(s, now_ns, n);
+	rest_account(s, now_ns, n);
 	since = s->tasks.idle_since_ns;
 	idle = since != 0;
 	changed = idle != s->told_idle;
@@ -223,10 +201,17 @@ static void revive(struct sched *s, pid_t tid)
 	walk_from(s, tid);
 }
 
+/* A guest that may use all CPUs that are online may use those that come, too. */
+static bool on_some_cpus(const struct vcpus *v)
+{
+	return v->limited || v->nhost < sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 static int open_observer(struct sched *s)
 {
 	const struct sleepwake_config cfg = {
-		.record = on_record, .drained = on_drained, .ctx = s,
+		.record = on_record, .drained = on_drained, .ctx = s, .cpu = s->vcpus.host,
+		.ncpus = on_some_cpus(&s->vcpus) ? s->vcpus.nhost : 0,
 	};
 	struct sleepwake *sw;
 	int ret = host_feature_masked("perf") ? -ENOENT : sleepwake_open(&cfg, &sw);
@@ -293,51 +278,11 @@ static bool walked_just_now(struct sched *s)
 	return !s->nrevived && !s->walk_blind && host_now() - s->walked_ns < LOST_WALK_NS;
 }
 
-/* Lock held, and given back meanwhile. Nobody attaches while we detach: those
- * who do hold walk_lock. */
-static void rest_begin(struct sched *s)
-{
-	struct sleepwake *sw = atomic_load(&s->sw);
-	uint64_t now;
-
-	pthread_mutex_unlock(&s->lock);
-	pthread_mutex_lock(&s->walk_lock);
-	sleepwake_detach(sw);
-	sleepwake_drain(sw);
-	pthread_mutex_lock(&s->lock);
-	atomic_store(&s->sw, NULL);
-	s->rested = sw;
-	TASK_FOR_EACH(&s->tasks, t)
-		t->observed = false;
-	now = host_now();
-	s->rest_ns = s->rest_ns && now - s->rest_until_ns < REST_NS ?
-			     MIN(s->rest_ns * 2, (uint64_t)REST_MAX_NS) : (uint64_t)REST_NS;
-	s->rest_until_ns = now + s->rest_ns;
-	s->rest_wanted = false;
-	s->hot = 0;
-	if (atomic_fetch_add(&s->rests, 1) == 0)
-		log_info("sched: so many switches that observing them would slow the guest down: "
-			 "states are looked up in /proc for a while");
-	pthread_mutex_unlock(&s->walk_lock);
-}
-
-/* Lock held. */
-static void rest_end(struct sched *s)
-{
-	atomic_store(&s->sw, s->rested);
-	s->rested = NULL;
-	s->rate_since_ns = host_now();
-	s->rate_records = 0;
-	s->walk_blind = true;
-}
-
 /* Lock held. Until when there is nothing to do; 0: until somebody says so. */
 static uint64_t next_look(const struct sched *s, bool again)
 {
-	uint64_t now = host_now();
-
 	if (s->rested)
-		return now < s->rest_until_ns ? s->rest_until_ns - now : 1;
+		return rest_next_look(s);
 	return atomic_load(&s->traps) ? TRAPS_WALK_NS : again ? AGAIN_NS : 0;
 }
 
@@ -359,7 +304,7 @@ static void *worker_main(void *arg)
 			rest_begin(s);
 			continue;
 		}
-		if (s->rested && host_now() >= s->rest_until_ns)
+		if (s->rested && rest_is_over(s))
 			rest_end(s);
 		if (s->nrevived || s->walk_blind || s->walk_all) {
 			if (walked_just_now(s))
@@ -372,6 +317,8 @@ static void *worker_main(void *arg)
 		s->walk_again = false;
 		worker_wait(s, next_look(s, again));
 		s->walk_all |= again || atomic_load(&s->traps);
+		if (s->rested)
+			rest_look(s);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;

@@ -148,6 +148,19 @@ void placement_gone(struct placement *p, struct task *t)
 		p->left = NULL;
 }
 
+void placement_rest(struct placement *p, uint64_t now)
+{
+	if (p->mode == PLACEMENT_AUTO)
+		placement_pairs_rest(p);
+	placement_decide(p, now);
+}
+
+void placement_resume(struct placement *p, uint64_t now)
+{
+	if (p->mode == PLACEMENT_AUTO)
+		placement_pairs_resume(p, now);
+}
+
 int placement_release(struct placement *p, struct task *t, uint64_t now)
 {
 	t->place.held = false;

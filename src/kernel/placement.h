@@ -95,6 +95,18 @@ void placement_decide(struct placement *p, uint64_t now_ns);
 /* A task is about to be freed. */
 void placement_gone(struct placement *p, struct task *t);
 
+/* Records end now, and what they said of who runs is not true for long; groups
+ * stay. And come again. */
+void placement_rest(struct placement *p, uint64_t now_ns);
+void placement_resume(struct placement *p, uint64_t now_ns);
+
+/**
+ * placement_sample() - Without records: how a member of a group has run
+ * @run_ns: how long, since it began
+ * @slices: how often it was given a CPU for that
+ */
+void placement_sample(struct task *t, uint64_t run_ns, uint64_t slices);
+
 /* Is a task held on fewer CPUs than the guest gave it? */
 bool placement_holds(const struct placement *p, const struct task *t);
 

@@ -21,6 +21,7 @@
 #define LONG_BURST_NS 1000000	/* one: a second in a window ends a group */
 #define HOG_NS 5000000		/* still running after that, twice we look: it ends */
 #define PAIR_LOAD 85		/* percent of a CPU that a group may need */
+#define SAMPLE_RUN_NS 1000000	/* less says nothing of how long a task runs in one go */
 #define WINDOW_NS 50000000
 #define WINDOW_WAKES 20		/* fewer say nothing */
 #define AGAIN_DOUBLES 6		/* PLACEMENT_AGAIN_NS doubles with each time, so often */
@@ -91,6 +92,18 @@ static bool group_add(struct placement *p, struct task_group *g, struct task *t)
 	g->member = t;
 	g->n++;
 	return true;
+}
+
+static void begin_window(struct task_group *g, uint64_t now)
+{
+	g->window_ns = now;
+	g->wakes = g->partners = g->long_bursts = 0;
+}
+
+/* As far as this window can tell. */
+static bool wake_each_other(const struct task_group *g)
+{
+	return g->wakes < WINDOW_WAKES || g->partners >= g->wakes / 2;
 }
 
 /* ---- auto: records ----------------------------------------------------------- */
@@ -190,8 +203,10 @@ static void on_leave(struct placement *p, struct task *t, uint64_t ns)
 {
 	uint64_t burst = ns > t->place.run_ns ? ns - t->place.run_ns : 0;
 
-	t->place.mean_burst_ns += (int64_t)(burst - t->place.mean_burst_ns) / 8;
 	p->left = t;
+	if (!t->place.run_ns)
+		return;
+	t->place.mean_burst_ns += (int64_t)(burst - t->place.mean_burst_ns) / 8;
 	if (t->place.group && burst > LONG_BURST_NS)
 		t->place.group->long_bursts++;
 }
@@ -214,6 +229,43 @@ void placement_pairs_record(struct placement *p, struct task *t, const struct sl
 		t->place.group->over = "a member runs another program";
 }
 
+/* ---- auto: without records ----------------------------------------------------- */
+
+/* Who slept last has long run again. */
+void placement_pairs_rest(struct placement *p)
+{
+	p->slept = p->left = NULL;
+	p->nwaiting = 0;
+	TASK_FOR_EACH(p->tasks, t) {
+		t->place.asleep = false;
+		t->place.sample_slices = 0;
+		count_anew(t, p->tasks->now_ns);
+	}
+	for (struct task_group *g = p->group; g; g = g->next)
+		if (!g->over && !wake_each_other(g))
+			g->over = "they do not wake each other any more";
+}
+
+void placement_pairs_resume(struct placement *p, uint64_t now)
+{
+	TASK_FOR_EACH(p->tasks, t) {
+		t->place.run_ns = 0;
+		count_anew(t, now);
+	}
+	for (struct task_group *g = p->group; g; g = g->next)
+		begin_window(g, now);
+}
+
+void placement_sample(struct task *t, uint64_t run_ns, uint64_t slices)
+{
+	uint64_t ran = run_ns - t->place.sample_run_ns, n = slices - t->place.sample_slices;
+
+	if (t->place.sample_slices && ran >= SAMPLE_RUN_NS)
+		t->place.mean_burst_ns = ran / MAX(n, UINT64_C(1));
+	t->place.sample_run_ns = run_ns;
+	t->place.sample_slices = slices;
+}
+
 /* ---- auto: decisions ----------------------------------------------------------- */
 
 static const char *why_apart(struct task_group *g, uint64_t now)
@@ -232,10 +284,9 @@ static const char *why_apart(struct task_group *g, uint64_t now)
 		return "a member needs more of a CPU";
 	if (now - g->window_ns < WINDOW_NS)
 		return NULL;
-	if (g->wakes >= WINDOW_WAKES && g->partners < g->wakes / 2)
+	if (!wake_each_other(g))
 		return "they do not wake each other any more";
-	g->window_ns = now;
-	g->wakes = g->partners = g->long_bursts = 0;
+	begin_window(g, now);
 	return NULL;
 }
 

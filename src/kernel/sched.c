@@ -80,6 +80,8 @@ int sched_init(struct kernel *k, struct ns_error *err)
 	ret = task_table_init(&s->tasks, &s->vcpus, k->start_ns);
 	s->tasks.gone = on_gone;
 	s->tasks.ctx = s;
+	observe_budget_init(&s->budget, host_now());
+	s->unseen = s->unseen_based = true;	/* from the beginning, when nobody had run */
 	placement_init(&s->placement, p->placement, &s->tasks, &s->vcpus);
 	s->told_idle = true;
 	return ret;

@@ -4,6 +4,7 @@
  *
  *   sched.c      boot's step, the view, affinity
  *   observe.c    the host's records into the task table; when to look at /proc
+ *   rest.c       when not to be told, because it costs the guest too much
  *   walk.c       the host's /proc into the task table
  *   sched_json.c the same for weir stats
  *   placement.c  who is put where; vcpu.c, task.c, loadavg.c, hostproc.c
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #include "kernel/kernel.h"
+#include "kernel/observe_budget.h"
 #include "kernel/placement.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
@@ -67,15 +69,21 @@ struct sched {
 	bool walk_again;		/* some may have been missed while we attached */
 	uint64_t checked_ns;		/* when tasks were last looked at for a missed end */
 
-	/* lock too: how many records there are for what they are worth */
-	uint64_t rate_since_ns, rate_records;
-	unsigned hot;			/* windows in succession with too many */
+	/* lock too: what observing costs, and the rests from it (rest.c) */
+	struct observe_budget budget;
+	unsigned forked;		/* in the drain that goes on */
 	bool rest_wanted;
-
-	/* the worker's */
 	struct sleepwake *rested;	/* observes nobody until rest_until_ns; sw is NULL meanwhile */
-	uint64_t rest_until_ns, rest_ns;
-	_Atomic unsigned rests;
+	uint64_t rest_until_ns, rest_since_ns;
+	unsigned rests;
+	enum observe_cost rest_reason;	/* of the last */
+
+	/* lock too: run time of tasks that ended unobserved, see walk.c. Of the guest's
+	 * processes and the children they have waited for; and busy time, at the time when
+	 * both told the same. */
+	bool unseen;			/* there may be such */
+	bool unseen_based;
+	uint64_t unseen_tree_ns, unseen_busy_ns;
 
 	/* set by the worker; what it once pointed to stays */
 	struct sleepwake *_Atomic sw;	/* NULL: not yet, resting, or source = traps */
@@ -94,6 +102,15 @@ void observe_wake(struct sched *s);	/* lock held: the worker has something to do
 void observe_now(struct sched *s);	/* the table up to this moment */
 void observe_walk(struct sched *s);	/* all of /proc below init, whatever the source */
 uint64_t observe_wakeups(struct sched *s);
+
+/* rest.c; lock held by the callers of all */
+void rest_account(struct sched *s, uint64_t now_ns, unsigned records);
+void rest_begin(struct sched *s);		/* gives the lock back meanwhile */
+void rest_end(struct sched *s);
+bool rest_is_over(const struct sched *s);
+uint64_t rest_next_look(const struct sched *s);	/* ns until the worker has something to do */
+void rest_look(struct sched *s);
+uint64_t sched_busy_ns(const struct sched *s, uint64_t now_ns);	/* of all CPUs */
 
 /* walk.c */
 

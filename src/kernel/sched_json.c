@@ -64,6 +64,23 @@ static json_t *counters_json(const struct sched_view *v)
 			 v->load[2]);
 }
 
+/* What observing has cost the guest, as it is estimated, and the rests from it. */
+static json_t *observer_json(struct sched *s)
+{
+	const struct observe_budget *b = &s->budget;
+	json_t *ret;
+
+	pthread_mutex_lock(&s->lock);
+	ret = json_pack("{s:i, s:s*, s:I, s:I, s:I, s:I}", "rests", (int)s->rests, "reason",
+			s->rests ? observe_cost_str[s->rest_reason] : NULL, "records_cost_ns",
+			(json_int_t)b->spent_ns[OBSERVE_COST_RECORDS], "forks_cost_ns",
+			(json_int_t)b->spent_ns[OBSERVE_COST_FORKS], "attach_cost_ns",
+			(json_int_t)b->spent_ns[OBSERVE_COST_ATTACH], "budget_ns",
+			(json_int_t)b->left_ns);
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
 json_t *sched_json(struct kernel *k)
 {
 	cleanup_free struct sched_vcpu *vcpu = calloc(SCHED_MAX_VCPUS, sizeof(*vcpu));
@@ -78,7 +95,7 @@ json_t *sched_json(struct kernel *k)
 			    json_string(policy_sched_placement_str[k->cfg->policy->placement]));
 	/* Records come in; before that, /proc is looked at. */
 	json_object_set_new(ret, "observing", json_boolean(atomic_load(&k->sched->sw)));
-	json_object_set_new(ret, "rests", json_integer(atomic_load(&k->sched->rests)));
+	json_object_set_new(ret, "observer", observer_json(k->sched));
 	json_object_set_new(ret, "observer_wakeups",
 			    json_integer(observe_wakeups(k->sched)));
 	json_object_set_new(ret, "vcpus", vcpus_json(&v));

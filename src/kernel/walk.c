@@ -17,6 +17,7 @@
 #include "passthrough/hostcall.h"
 
 #define MAX_PASSES 8		/* of a walk that meets new threads every time */
+#define ATTACH_MAX_NS 1000000	/* one that took longer was kept waiting */
 
 /* What /proc says of one thread. */
 struct found {
@@ -41,6 +42,8 @@ struct walker {
 	bool blind;		/* attach to who is not observed */
 	bool lost;		/* records were: who is not known is observed all the same */
 	unsigned fresh;		/* threads met for the first time in this pass */
+	uint64_t tree_ns;	/* run time of processes and the children they waited for, in it */
+	uint64_t attach_ns;	/* time that attaching took and is not accounted for yet */
 };
 
 static enum task_state state_of(char letter)
@@ -130,6 +133,7 @@ static bool attach(struct walker *w, pid_t tid)
 	bool ok = sw && sleepwake_attach(sw, tid) == 0;
 
 	w->window[w->nwindows++ % WINDOWS] = (struct window){ begin, host_now() };
+	w->attach_ns += MIN(host_now() - begin, (uint64_t)ATTACH_MAX_NS);
 	return ok;
 }
 
@@ -163,10 +167,11 @@ static bool is_observed(struct walker *w, pid_t tid, bool *known)
 
 static int find_out(pid_t tid, bool known, struct found *ret)
 {
+	struct hostproc_slices sl;
 	int err = hostproc_stat(tid, &ret->st);
 
-	if (err == 0 && hostproc_run_ns(tid, &ret->run_ns) < 0)
-		ret->run_ns = ret->st.run_ns;
+	if (err == 0)
+		ret->run_ns = hostproc_slices(tid, &sl) < 0 ? ret->st.run_ns : sl.run_ns;
 	if (err == 0 && !known)
 		err = hostproc_status(tid, &ret->status);
 	if (err == 0 && !known)
@@ -212,6 +217,8 @@ static void take_found(struct walker *w, pid_t pid, pid_t tid, bool known, bool 
 	struct task *t = task_find(&s->tasks, tid);
 	uint64_t now = host_now();
 
+	observe_budget_spend(&s->budget, OBSERVE_COST_ATTACH, w->attach_ns);
+	w->attach_ns = 0;
 	if (!t && known)
 		return;		/* it has ended meanwhile */
 	if (!t)
@@ -242,6 +249,8 @@ static void visit(void *ctx, pid_t pid, pid_t tid)
 
 	if (find_out(tid, known, &f) < 0)
 		return;
+	if (tid == pid)
+		w->tree_ns += f.st.run_ns + f.st.child_ns;
 	pthread_mutex_lock(&s->lock);
 	take_found(w, pid, tid, known, attached, &f);
 	pthread_mutex_unlock(&s->lock);
@@ -261,8 +270,30 @@ static void sweep(struct sched *s, uint64_t begin)
 	}
 }
 
-/* walk_lock held. */
-static void walk(struct sched *s, bool blind, bool lost, const pid_t *root, unsigned n)
+/*
+ * What tasks have run that nobody observed, and that ended before a walk met them
+ * again: who waited for them knows. On which CPUs, nobody does. A process that
+ * ends at once is in nobody's count but that. Lock held, behind a walk of all.
+ */
+static void account_ended(struct sched *s, uint64_t tree_ns)
+{
+	uint64_t busy = sched_busy_ns(s, host_now());
+	uint64_t seen = busy - s->unseen_busy_ns, ran = tree_ns - s->unseen_tree_ns;
+
+	if (!s->unseen_based) {
+		s->unseen_tree_ns = tree_ns;
+		s->unseen_busy_ns = busy;
+		s->unseen_based = true;
+	} else if (tree_ns > s->unseen_tree_ns && ran > seen) {
+		for (unsigned i = 0; i < s->vcpus.n; i++)
+			s->tasks.busy_ns[i] += (ran - seen) / s->vcpus.n;
+	}
+	s->unseen = !atomic_load(&s->sw);
+}
+
+/* walk_lock held. Return: run time of the processes that it met, and of the
+ * children that these have waited for. */
+static uint64_t walk(struct sched *s, bool blind, bool lost, const pid_t *root, unsigned n)
 {
 	struct walker w = { .s = s, .blind = blind, .lost = lost && !blind };
 	uint64_t begin = host_now();
@@ -274,6 +305,7 @@ static void walk(struct sched *s, bool blind, bool lost, const pid_t *root, unsi
 	pthread_mutex_unlock(&s->lock);
 	for (int pass = 0; pass < MAX_PASSES; pass++) {
 		w.fresh = 0;
+		w.tree_ns = 0;
 		if (hostproc_walk(root, n, visit, &w) < 0 || !w.fresh)
 			break;
 	}
@@ -283,11 +315,13 @@ static void walk(struct sched *s, bool blind, bool lost, const pid_t *root, unsi
 	task_table_advance(&s->tasks, host_now());
 	s->walked_ns = host_now();
 	pthread_mutex_unlock(&s->lock);
+	return w.tree_ns;
 }
 
 void walk_from_roots(struct sched *s, bool blind, bool lost)
 {
 	pid_t root[SCHED_MAX_ROOTS];
+	uint64_t tree_ns;
 	unsigned n = 0;
 
 	pthread_mutex_lock(&s->walk_lock);
@@ -298,7 +332,11 @@ void walk_from_roots(struct sched *s, bool blind, bool lost)
 	s->nroots = n;
 	memcpy(root, s->root, n * sizeof(*root));
 	pthread_mutex_unlock(&s->lock);
-	walk(s, blind, lost, root, n);
+	tree_ns = walk(s, blind, lost, root, n);
+	pthread_mutex_lock(&s->lock);
+	if (s->unseen)
+		account_ended(s, tree_ns);
+	pthread_mutex_unlock(&s->lock);
 	pthread_mutex_unlock(&s->walk_lock);
 }
 

@@ -194,6 +194,11 @@ void sleepwake_drain(struct sleepwake *sw)
 		kick(sw);
 }
 
+unsigned sleepwake_cpus(const struct sleepwake *sw)
+{
+	return sw->rings.n;
+}
+
 uint64_t sleepwake_wakeups(const struct sleepwake *sw)
 {
 	return atomic_load(&sw->wakeups);
@@ -280,7 +285,7 @@ static void observe(struct sleepwake *sw)
 static int observer_init(struct sleepwake *sw)
 {
 	unsigned n;
-	int ret = rings_open(&sw->rings, host_call(SYS_gettid), sw->cfg.ring_bytes);
+	int ret = rings_open(&sw->rings, host_call(SYS_gettid), &sw->cfg);
 
 	if (ret < 0)
 		return ret;

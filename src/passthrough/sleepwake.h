@@ -57,6 +57,10 @@ struct sleepwake_config {
 	void (*drained)(void *ctx, uint64_t now_ns, unsigned n);
 	void *ctx;
 	size_t ring_bytes;	/* of each ring; 0: as many as are useful and allowed */
+	/* Host CPUs that the observed may use, for sleepwake_open() alone; 0 of them:
+	 * all that the host has, online or not. */
+	const int *cpu;
+	unsigned ncpus;
 };
 
 /**
@@ -89,6 +93,9 @@ void sleepwake_detach(struct sleepwake *sw);
 
 /* Handle all records up to now, on the calling thread. */
 void sleepwake_drain(struct sleepwake *sw);
+
+/* How many CPUs are observed: as many events has each task. */
+unsigned sleepwake_cpus(const struct sleepwake *sw);
 
 /* How often the observer has woken up, for stats. */
 uint64_t sleepwake_wakeups(const struct sleepwake *sw);

@@ -53,13 +53,13 @@ struct drained {
 };
 
 /**
- * rings_open() - Make a ring for each CPU of the host
+ * rings_open() - Make a ring for each CPU
  * @owner: the thread that the rings live as long as
- * @bytes: of each, 0 for the usual size; less if the host lets us have no more
+ * @cfg: which CPUs, and how many bytes each; less if the host lets us have no more
  *
  * Return: 0 or why the host refused; rings_close() is right after either.
  */
-int rings_open(struct rings *rs, pid_t owner, size_t bytes);
+int rings_open(struct rings *rs, pid_t owner, const struct sleepwake_config *cfg);
 void rings_close(struct rings *rs);
 
 /* An event of @tid that tells @r's ring of it and of all that it will make.

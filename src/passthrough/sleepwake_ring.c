@@ -342,12 +342,22 @@ static bool list_next(const char **list, uint32_t *first, uint32_t *last)
 	return *last >= *first && *last < RING_MAX_CPUS;
 }
 
+static int rings_chosen(struct rings *rs, const int *cpu, unsigned n)
+{
+	rs->ring = calloc(n, sizeof(*rs->ring));
+	if (!rs->ring)
+		return -ENOMEM;
+	for (; rs->n < n; rs->n++)
+		rs->ring[rs->n] = (struct ring){ .fd = -1, .cpu = cpu[rs->n] };
+	return 0;
+}
+
 /*
  * One ring for each CPU that the host has, online or not: a CPU may be taken
  * on line later, and a running task cannot be given an event for it without
  * missing what its children do.
  */
-static int rings_cpus(struct rings *rs)
+static int rings_present(struct rings *rs)
 {
 	char text[4096];
 	const char *list = text;
@@ -381,12 +391,13 @@ static size_t rings_bytes(const struct rings *rs)
 	return bytes;
 }
 
-int rings_open(struct rings *rs, pid_t owner, size_t bytes)
+int rings_open(struct rings *rs, pid_t owner, const struct sleepwake_config *cfg)
 {
+	size_t bytes = cfg->ring_bytes;
 	int ret;
 
 	*rs = (struct rings){ .page_size = sysconf(_SC_PAGESIZE) };
-	ret = rings_cpus(rs);
+	ret = cfg->ncpus ? rings_chosen(rs, cfg->cpu, cfg->ncpus) : rings_present(rs);
 	if (ret < 0)
 		return ret;
 	if (!bytes)

@@ -233,6 +233,21 @@ static void yielders(void)
 	pause();
 }
 
+/* Workers that live for a moment, one after the other. */
+static void work_a_little(void)
+{
+	for (int i = 0; i < 100000; i++)
+		__asm__ volatile("");
+}
+
+static void workers(void)
+{
+	name("t-boss");
+	ready();
+	for (;;)
+		waitpid(child("t-worker", work_a_little), NULL, 0);
+}
+
 static void affinity(void)
 {
 	cpu_set_t set;
@@ -255,7 +270,7 @@ static const struct {
 	{ "threads", threads },		{ "exec-by-thread", exec_by_thread },
 	{ "after-exec", after_exec },	{ "short-lives", short_lives },
 	{ "many", many },		{ "naps", naps },
-	{ "yielders", yielders },
+	{ "yielders", yielders },	{ "workers", workers },
 	{ "ping-pong", ping_pong_forever }, { "affinity", affinity },
 };
 

@@ -176,26 +176,89 @@ def short_lives_are_counted(case):
     case.equal("none of them is there still", named(stats(case, name), "true"), [])
 
 
+def resting(s):
+    return s["sched"]["observer"]["rests"] > 0 and not s["sched"]["observing"]
+
+
+def kill_named(s, comm):
+    for t in named(s, comm):
+        try:
+            os.kill(t["host_pid"], 9)
+        except ProcessLookupError:
+            pass
+
+
 @test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
 def too_many_switches_are_not_observed(case):
     """They rest; who asks meanwhile is told from /proc, and later records come again."""
     perf_is_permitted(case)
     name = started(case, "yielders")
-    s = eventually(case, name, "a rest", lambda s: s["sched"]["rests"] > 0 and not s["sched"]["observing"])
+    s = eventually(case, name, "a rest", resting)
+    case.equal("because of the switches", s["sched"]["observer"]["reason"], "it switches so often")
+    case.matches("in the log", case.weir("log", name).out, r"sched: rest 1, of \d+ ms: it switches so often")
     case.true("all could run", all(x in ("running", "runnable") for x in states(s, "t-yield")))
     case.equal("all are there", len(states(s, "t-yield")), 6)
     case.equal("the source is the same", s["sched"]["source"], "perf")
-    for t in named(s, "t-yield"):
-        try:
-            os.kill(t["host_pid"], 9)
-        except ProcessLookupError:
-            pass
+    kill_named(s, "t-yield")
     s = eventually(case, name, "they are gone", lambda s: not named(s, "t-yield") or
                    all(x in ("zombie", "dead") for x in states(s, "t-yield")))
     s = eventually(case, name, "observed again", lambda s: s["sched"]["observing"])
+    case.matches("in the log", case.weir("log", name).out, r"sched: observing again after rest 1: ")
     forks = s["sched"]["forks"]
     case.status(case.weir("exec", name, "--", "/bin/sh", "-c", "for i in 1 2 3 4 5; do /bin/true; done"), 0)
     eventually(case, name, "records come", lambda s: s["sched"]["forks"] >= forks + 5)
+
+
+@test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
+def observing_costs_no_more_than_its_budget(case):
+    """Whatever the guest does: looks are as seldom as they are dear."""
+    perf_is_permitted(case)
+    for what, reason, cost in (("yielders", "it switches so often", "records_cost_ns"),
+                               ("workers", "it forks so often", "forks_cost_ns")):
+        name = started(case, what)
+        s = eventually(case, name, "three rests", lambda s: s["sched"]["observer"]["rests"] >= 3)
+        o, up = s["sched"]["observer"], s["guest"]["uptime_ns"]
+        spent = sum(o[f"{x}_cost_ns"] for x in ("records", "forks", "attach"))
+        # 3 ms to begin with, half a percent of each busy CPU, and what one drain overdraws
+        case.true(f"{spent} ns of {up}: {o}", spent <= 3e6 + up * 0.005 * cpus() + 40e6)
+        case.true(f"that is what it went for: {o}", o[cost] > 0)
+        if what == "yielders":
+            case.equal("the reason", o["reason"], reason)
+        case.matches("for people", case.weir("stats", name).out,
+                     r"(?m)^ +(not observed now|observed), at a cost of [\d.]+ ms; \d+ rests, as it ")
+        case.weir("kill", name)
+
+
+@test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
+def run_time_of_the_unobserved_counts(case):
+    """Tasks that come and go in a rest: who waited for them knows what they ran."""
+    perf_is_permitted(case)
+    name = started(case, "workers")
+    s = eventually(case, name, "a rest", resting)
+    boss = named(s, "t-boss")[0]["host_pid"]
+
+    def both():
+        """The guest's busy time, between two moments of what the host knows."""
+        before = tree_time(boss)
+        busy = sum(v["busy_ns"] for v in stats(case, name)["sched"]["vcpus"]) / 1e9
+        return before, busy, tree_time(boss)
+
+    first, deadline = both(), time.monotonic() + 30
+    while True:
+        last = both()
+        if last[0] - first[2] > 1:
+            break
+        case.true("the workers run", time.monotonic() < deadline)
+        time.sleep(0.1)
+    least, most, told = last[0] - first[2], last[2] - first[0], last[1] - first[1]
+    case.true(f"ran for {least:.2f} to {most:.2f} s, and {told:.2f} are told", 0.7 * least - 0.1 < told < 1.3 * most + 0.1)
+
+
+def tree_time(pid):
+    """Run time of a process and of the children that it has waited for."""
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 @test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
@@ -203,10 +266,27 @@ def observed_whatever_it_costs(case):
     """source = perf means it."""
     perf_is_permitted(case)
     name = started(case, "yielders", options=PERF)
-    time.sleep(2)
-    s = stats(case, name)["sched"]
-    case.equal("rests", s["rests"], 0)
-    case.true("observed", s["observing"])
+    s = eventually(case, name, "more than any budget", lambda s: s["sched"]["observer"]["records_cost_ns"] > 200e6)
+    case.equal("rests", s["sched"]["observer"]["rests"], 0)
+    case.true("observed", s["sched"]["observing"])
+
+
+@test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
+def a_pair_stays_together_unobserved(case):
+    """Who is on one CPU switches so often that it is not observed for long; it is left where it is."""
+    perf_is_permitted(case)
+    if cpus() < 2:
+        raise Skipped("this machine has one CPU")
+    name = started(case, "ping-pong")
+    s = eventually(case, name, "a rest", resting)
+    if not s["sched"]["pairs"]:
+        raise Skipped("the host had them on one CPU itself")
+    pids = [t["host_pid"] for t in pair_of(s)]
+    masks = {frozenset(os.sched_getaffinity(pid)) for pid in pids}
+    case.equal("both on one CPU", [len(m) for m in masks], [1])
+    kill_named(s, "t-pong")
+    s = eventually(case, name, "the other is free", lambda s: not s["sched"]["pairs"])
+    case.equal("the reason", s["sched"]["decisions"][0]["reason"], "the other has ended")
 
 
 @test("sched", users=("root", "user", "single"), programs=PROGRAM)

@@ -479,6 +479,63 @@ static void test_pack(void **state)
 	assert_int_equal(mask_of[11], 8);
 }
 
+/* Without records a pair stays; what they say first afterwards is no long burst. */
+static void test_a_pair_stays_over_a_rest(void **state)
+{
+	begin(PLACEMENT_AUTO, 2);
+	ping_pong(10, 11, 100, 2 * US);
+	assert_int_equal(placement.ngroups, 1);
+	for (int i = 0; i < 20; i++) {
+		placement_rest(&placement, now);
+		step(1000 * MS);
+		placement_decide(&placement, now);
+		placement_resume(&placement, now);
+		put(SLEEPWAKE_SLEEP, 10, cpu_of(10, 0));
+		put(SLEEPWAKE_PREEMPT, 11, cpu_of(11, 0));
+		ping_pong(10, 11, 300, 2 * US);
+		assert_int_equal(placement.ngroups, 1);
+	}
+	assert_int_equal(placement.ndecisions, 1);
+}
+
+static void sample(pid_t tid, uint64_t run_ns, uint64_t slices)
+{
+	placement_sample(task_find(&tasks, tid), run_ns, slices);
+	placement_decide(&placement, now);
+}
+
+static void test_apart_by_samples(void **state)
+{
+	begin(PLACEMENT_AUTO, 2);
+	ping_pong(10, 11, 100, 2 * US);
+	placement_rest(&placement, now);
+	/* The first says nothing; short slices, and long ones of one who hardly ran, are fine. */
+	sample(10, 900 * MS, 10);
+	sample(10, 1000 * MS, 50010);
+	sample(11, 900 * MS, 10);
+	sample(11, 900 * MS + 400 * US, 11);
+	assert_int_equal(placement.ngroups, 1);
+	sample(10, 1100 * MS, 50050);
+	assert_int_equal(placement.ngroups, 0);
+	assert_string_equal(last()->reason, "a member needs more of a CPU");
+	assert_int_equal(mask_of[10], 3);
+}
+
+/* The look was too short for a whole window, but long enough to see that. */
+static void test_apart_at_the_end_of_a_look(void **state)
+{
+	begin(PLACEMENT_AUTO, 2);
+	ping_pong(10, 11, 100, 2 * US);
+	assert_int_equal(placement.ngroups, 1);
+	placement_resume(&placement, now);
+	for (int i = 0; i < 30; i++)
+		ping_pong(10, 40 + i, 1, 2 * US);
+	assert_int_equal(placement.ngroups, 1);
+	placement_rest(&placement, now);
+	assert_int_equal(placement.ngroups, 0);
+	assert_string_equal(last()->reason, "they do not wake each other any more");
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, end)
 
 int main(void)
@@ -499,6 +556,9 @@ int main(void)
 		TEST(test_not_beside_a_hog),
 		TEST(test_host_refuses),
 		TEST(test_off_and_one_cpu),
+		TEST(test_a_pair_stays_over_a_rest),
+		TEST(test_apart_by_samples),
+		TEST(test_apart_at_the_end_of_a_look),
 		TEST(test_spread),
 		TEST(test_pack),
 	};
