@@ -10,13 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/cleanup.h"
+#include "kernel/children.h"
 #include "kernel/util.h"
-#include "ns/feature.h"
 #include "passthrough/hostcall.h"
 
 #define FLAG_EXITING 4u		/* PF_EXITING, include/linux/sched.h */
-#define CHILDREN_BYTES (1024 * 1024)
 
 int hostproc_parse_stat(char *text, struct hostproc_stat *ret)
 {
@@ -139,98 +137,49 @@ static int push(struct stack *s, pid_t pid)
 	return 0;
 }
 
-static int each_number(const char *path, int (*one)(void *ctx, pid_t n), void *ctx)
-{
-	DIR *d = opendir(path);
-	struct dirent *e;
-	int ret = 0;
-
-	while (d && ret == 0 && (e = readdir(d)))
-		if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
-			ret = one(ctx, strtol(e->d_name, NULL, 10));
-	if (d)
-		closedir(d);
-	return ret;
-}
-
 struct walk {
 	struct stack todo;
-	struct stack all;	/* without the children files: pid, parent, pid, parent ... */
-	char *children;		/* buffer; NULL: the host has no such files */
-	pid_t pid;		/* of whose threads we are at */
+	struct children children;
 	void (*visit)(void *ctx, pid_t pid, pid_t tid);
 	void *ctx;
 };
 
-static int push_children(struct walk *w, pid_t tid)
+static int push_child(void *walk, pid_t pid)
 {
-	char path[64], *pos, *end;
-	ssize_t n;
+	struct walk *w = walk;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", w->pid, tid);
-	n = host_read_file(AT_FDCWD, path, w->children, CHILDREN_BYTES);
-	if (n < 0)
-		return 0;	/* it has ended */
-	for (pos = w->children;; pos = end) {
-		long child = strtol(pos, &end, 10);
+	return push(&w->todo, pid);
+}
 
-		if (end == pos)
-			return 0;
-		if (push(&w->todo, child) < 0)
-			return -ENOMEM;
+static int visit_threads(struct walk *w, DIR *task, pid_t pid)
+{
+	struct dirent *e;
+	int ret = 0;
+
+	while (ret == 0 && (e = readdir(task))) {
+		pid_t tid = atoi(e->d_name);
+
+		if (tid <= 0)
+			continue;
+		w->visit(w->ctx, pid, tid);
+		ret = children_of(&w->children, dirfd(task), pid, tid, push_child, w);
+		if (ret == -ENOENT || ret == -ESRCH)
+			ret = 0;	/* it has ended */
 	}
+	return ret;
 }
 
-static int visit_thread(void *ctx, pid_t tid)
+static int visit_process(struct walk *w, pid_t pid)
 {
-	struct walk *w = ctx;
+	char path[32];
+	DIR *task;
+	int ret = 0;
 
-	w->visit(w->ctx, w->pid, tid);
-	return w->children ? push_children(w, tid) : 0;
-}
-
-static int note_parent(void *ctx, pid_t pid)
-{
-	struct walk *w = ctx;
-	struct hostproc_stat st;
-	int ret;
-
-	if (hostproc_stat(pid, &st) < 0)
-		return 0;
-	ret = push(&w->all, pid);
-	return ret < 0 ? ret : push(&w->all, st.ppid);
-}
-
-static int push_by_parent(struct walk *w)
-{
-	for (size_t i = 0; i < w->all.n; i += 2)
-		if (w->all.pid[i + 1] == w->pid && push(&w->todo, w->all.pid[i]) < 0)
-			return -ENOMEM;
-	return 0;
-}
-
-static bool have_children_files(void)
-{
-	char path[64];
-
-	if (host_feature_masked("procchildren"))
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)getpid(), (int)getpid());
-	return access(path, R_OK) == 0;
-}
-
-static int visit_processes(struct walk *w)
-{
-	int ret = w->children ? 0 : each_number("/proc", note_parent, w);
-
-	while (ret == 0 && w->todo.n > 0) {
-		char path[32];
-
-		w->pid = w->todo.pid[--w->todo.n];
-		snprintf(path, sizeof(path), "/proc/%d/task", w->pid);
-		ret = each_number(path, visit_thread, w);
-		if (ret == 0 && !w->children)
-			ret = push_by_parent(w);
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	task = opendir(path);
+	if (task) {
+		ret = visit_threads(w, task, pid);
+		closedir(task);
 	}
 	return ret;
 }
@@ -239,19 +188,13 @@ int hostproc_walk(const pid_t *root, unsigned nroots,
 		  void (*visit)(void *ctx, pid_t pid, pid_t tid), void *ctx)
 {
 	struct walk w = { .visit = visit, .ctx = ctx };
-	int ret = 0;
+	int ret = children_begin(&w.children);
 
-	if (have_children_files()) {
-		w.children = malloc(CHILDREN_BYTES);
-		if (!w.children)
-			return -ENOMEM;
-	}
 	for (unsigned i = 0; i < nroots && ret == 0; i++)
 		ret = push(&w.todo, root[i]);
-	if (ret == 0)
-		ret = visit_processes(&w);
+	while (ret == 0 && w.todo.n > 0)
+		ret = visit_process(&w, w.todo.pid[--w.todo.n]);
 	free(w.todo.pid);
-	free(w.all.pid);
-	free(w.children);
+	children_end(&w.children);
 	return ret;
 }

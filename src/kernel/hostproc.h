@@ -54,9 +54,8 @@ int hostproc_status(pid_t tid, struct hostproc_status *ret);
  * hostproc_walk() - Visit every thread of some processes and their descendants
  * @visit: called for a thread before its children are looked for
  *
- * By /proc/PID/task/TID/children where the host has it (CONFIG_PROC_CHILDREN),
- * else by the parents of all the host's processes. Processes that come and go
- * meanwhile may be missed; whoever needs all of them walks until nothing is new.
+ * By children.h. Processes that come and go meanwhile may be missed; whoever
+ * needs all of them walks until nothing is new.
  * Return: 0 or -ENOMEM.
  */
 int hostproc_walk(const pid_t *root, unsigned nroots,

@@ -2,7 +2,7 @@
 /*
  * proctree.c - the processes of a guest, as the host's /proc has them
  *
- * proc(5): /proc/PID/task/TID/{children,syscall}, and hostproc.c. Only the children of
+ * proc(5): /proc/PID/task/TID/syscall, and hostproc.c. Only the children of
  * processes that do not run are listed reliably, see proctree.h.
  */
 #include "kernel/proctree.h"
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/children.h"
 #include "kernel/cleanup.h"
 #include "kernel/hostproc.h"
 #include "kernel/util.h"
@@ -26,6 +27,7 @@ struct walk {
 		bool root;
 	} *stack;
 	unsigned n, size;
+	struct children children;
 	uint64_t print;
 	bool good;
 };
@@ -111,30 +113,13 @@ static int look_at_thread(int task, const char *tid, struct proctree_node *n, pi
 	return 0;
 }
 
-static int add_children(struct walk *w, int task, const char *tid)
+static int push_child(void *walk, pid_t pid)
 {
-	char file[288];
-	cleanup_free char *line = NULL;
-	size_t size = 0;
-	int fd, ret = 0;
-	FILE *f;
-
-	snprintf(file, sizeof(file), "%s/children", tid);
-	fd = host_openat(task, file, O_RDONLY, 0);
-	f = fd < 0 ? NULL : fdopen(fd, "r");
-	if (!f) {
-		cleanup_fd_p(&fd);
-		return MIN(fd, 0);
-	}
-	while (ret == 0 && getdelim(&line, &size, ' ', f) > 0)
-		if (atoi(line) > 0)
-			ret = push(w, atoi(line), false);
-	fclose(f);
-	return ret;
+	return push(walk, pid, false);
 }
 
 /* Do something with each thread: look at it, or find its children. */
-static int each_thread(struct walk *w, int task, struct proctree_node *n, pid_t *ppid)
+static int each_thread(struct walk *w, int task, pid_t pid, struct proctree_node *n, pid_t *ppid)
 {
 	int copy = host_openat(task, ".", O_RDONLY | O_DIRECTORY, 0), ret = 0;
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
@@ -149,7 +134,8 @@ static int each_thread(struct walk *w, int task, struct proctree_node *n, pid_t 
 		if (e->d_name[0] == '.')
 			continue;
 		ret = unless_gone(w, n ? look_at_thread(task, e->d_name, n, ppid) :
-					 add_children(w, task, e->d_name));
+					 children_of(&w->children, task, pid,
+							 atoi(e->d_name), push_child, w));
 	}
 	closedir(d);
 	return ret;
@@ -167,7 +153,7 @@ static int visit_one(struct walk *w, struct found found, proctree_visit visit, v
 	task = host_open(path, O_RDONLY | O_DIRECTORY, 0);
 	if (task < 0)
 		return unless_gone(w, task);
-	ret = each_thread(w, task, &n, &ppid);
+	ret = each_thread(w, task, n.pid, &n, &ppid);
 	/* The kernel's child has ended, and another process has got its id. */
 	if (ret < 0 || (found.root && ppid != getpid()))
 		return ret;
@@ -177,14 +163,14 @@ static int visit_one(struct walk *w, struct found found, proctree_visit visit, v
 	if (ret < 0)
 		return ret;
 	w->good = w->good && ret == PROCTREE_GOOD;
-	return ret == PROCTREE_LATER ? 0 : each_thread(w, task, NULL, NULL);
+	return ret == PROCTREE_LATER ? 0 : each_thread(w, task, n.pid, NULL, NULL);
 }
 
 int proctree_walk(const pid_t *root, unsigned nroots, proctree_visit visit, void *ctx,
 		  uint64_t *ret_print)
 {
 	struct walk w = { .good = true };
-	int ret = 0;
+	int ret = children_begin(&w.children);
 
 	for (unsigned i = 0; ret == 0 && i < nroots; i++)
 		ret = push(&w, root[i], true);
@@ -196,5 +182,6 @@ int proctree_walk(const pid_t *root, unsigned nroots, proctree_visit visit, void
 	if (ret_print)
 		*ret_print = w.print;
 	free(w.stack);
+	children_end(&w.children);
 	return ret < 0 ? ret : w.good;
 }

@@ -41,8 +41,9 @@ typedef int (*proctree_visit)(void *ctx, const struct proctree_node *n);
  * @ret_print: of all that was seen, zombies included; may be NULL
  *
  * An orphan may slip to a parent that was visited already, and its parent be a
- * zombie when its turn comes. So one good walk proves nothing; two in succession
- * with the same print do.
+ * zombie when its turn comes; and on a host without lists (children.h) children
+ * are known as of the beginning of a walk. So one good walk proves nothing; two
+ * in succession with the same print do: nobody forked since the first.
  *
  * Return: 1 if each visit said GOOD and no process ended under the eye of the
  * walk, 0 if not, or a negative errno.

@@ -4,19 +4,16 @@
 Exit statuses, one-line errors, pipes, the terminal, and the shapes of --json.
 """
 
-import fcntl
 import json
 import os
-import pty
 import re
 import select
 import signal
-import struct
 import subprocess
-import termios
 import time
 
 import harness
+import terminal
 from harness import Failed, Skipped, test
 
 # -- exit statuses ---------------------------------------------------------
@@ -213,12 +210,21 @@ def stats_fields(case):
 
 @test("commands", policies=(None,))
 def stats_design_fields(case):
-    """What design.md names and a later version of weir may bring: sched and tasks."""
+    """What the design names of sched and tasks, with values that can be."""
     name = case.detached("/bin/sleep", "60")
     s = load_json(case.status(case.weir("stats", name, "--json"), 0).out)
-    missing = [f for f in ("sched", "tasks") if f not in s]
-    if missing:
-        raise Skipped(f"stats --json has no {' and no '.join(missing)} yet (the scheduler is a later issue)")
+    counters = ("tasks", "sleeps", "wakes", "preempts", "forks", "execs", "exits", "lost", "migrations", "pairs")
+    for field in counters:
+        case.true(f"sched.{field}: {s['sched'].get(field)}", s["sched"].get(field, -1) >= 0)
+    case.true(f"sched.source: {s['sched']['source']}", s["sched"]["source"] in ("perf", "traps"))
+    case.equal("vcpus", len(s["sched"]["vcpus"]), s["guest"]["vcpus"])
+    for i, cpu in enumerate(s["sched"]["vcpus"]):
+        case.equal("id", cpu["id"], i)
+        case.true(f"{cpu}", cpu["host_cpu"] >= 0 and cpu["busy_ns"] >= 0 and cpu["idle_ns"] >= 0)
+    case.equal("tasks", sorted(t["pid"] for t in s["tasks"]), [1, 2])
+    for t in s["tasks"]:
+        case.true(f"{t}", t["host_pid"] > 1 and t["comm"] and t["state"] and t["ppid"] == t["pid"] - 1)
+        case.true(f"{t}", min(t["vcpu"], t["run_ns"], t["sleeps"], t["preempts"]) >= 0)
 
 
 @test("commands", policies=("hosting", "all-trap"))
@@ -436,26 +442,12 @@ def reboot_by_command(case):
 # -- the terminal ------------------------------------------------------------
 
 
-class Terminal:
-    """A pty with something running on it: type and expect."""
+class Terminal(terminal.Terminal):
+    """Type and expect."""
 
     def __init__(self, case, argv, rows=30, cols=100):
-        self.master, self.slave = pty.openpty()
-        os.fchmod(self.slave, 0o666)
-        self.resize(rows, cols)
-        self.before = termios.tcgetattr(self.slave)
         self.text = ""
-        # setsid makes the pty the controlling terminal, and then is the command.
-        self.p = subprocess.Popen(["setsid", "--ctty", *argv], stdin=self.slave, stdout=self.slave,
-                                  stderr=self.slave, cwd="/", env=dict(case.user.env(), TERM="dumb", PS1="$ "),
-                                  **case.user.popen_ids())
-        case.cleanups.append(self.close)
-
-    def resize(self, rows, cols):
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
-
-    def type(self, text):
-        os.write(self.master, text.encode())
+        super().__init__(case, argv, rows, cols, TERM="dumb", PS1="$ ")
 
     def expect(self, pattern, seconds=15):
         """Read until the pattern is seen; what was read up to and with it."""
@@ -478,17 +470,6 @@ class Terminal:
                     return
             except OSError:
                 return
-
-    def settings_restored(self):
-        return termios.tcgetattr(self.slave) == self.before
-
-    def close(self):
-        harness.stop_popen(self.p)
-        for fd in (self.master, self.slave):
-            try:
-                os.close(fd)
-            except OSError:
-                pass
 
 
 @test("commands", policies=("hosting", "jail", "all-trap"))

@@ -96,6 +96,18 @@ def pause_and_resume(case):
             load.p.wait(15)
 
 
+@test("commands", users=("root", "user"), programs=["guest/pausable"])
+def pause_without_lists_of_children(case):
+    """CONFIG_PROC_CHILDREN is not everywhere: then all parents are asked for."""
+    for mask in ("procchildren", "procchildren,cgroup2,cgroup1"):
+        for args in (["tasks", "100"], ["forks"]):
+            load = Load(case, *args, env={"WEIR_TEST_MASK": mask})
+            for _ in range(3):
+                load.pause_and_resume(f"{args[0]} without {mask}")
+            case.status(case.weir("kill", load.name), 0)
+            load.p.wait(15)
+
+
 @test("commands", policies=("all-trap",), programs=["guest/pausable"])
 def pause_while_everything_traps(case):
     for env, _ in each_way(case):
