@@ -175,20 +175,22 @@ static int read_group(const struct kernel *k, uint64_t limit, struct machine_mem
 
 /* Two files, which the host takes longer to write than its own meminfo, from
  * sums that it makes every two seconds (v2) or as many pages (v1). */
-static int group_memory(const struct kernel *k, uint64_t limit, struct machine_memory *ret)
+static int group_memory(const struct kernel *k, struct machine_memory *ret, bool *ret_limited)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static struct machine_memory last;
-	static uint64_t last_ns;
+	static uint64_t last_ns, limit;
 	uint64_t now = host_now();
 	int err = 0;
 
 	pthread_mutex_lock(&lock);
 	if (!last_ns || now - last_ns > MEMORY_AGE_NS) {
-		err = read_group(k, limit, &last);
+		limit = machine_memory_limit(k->cfg->policy->memory, host_memory());
+		err = limit ? read_group(k, limit, &last) : 0;
 		last_ns = err < 0 ? 0 : now;
 	}
 	*ret = last;
+	*ret_limited = limit != 0;
 	pthread_mutex_unlock(&lock);
 	return err;
 }
@@ -234,9 +236,10 @@ static int host_memory_stat(struct machine_memory *ret)
 
 static int read_memory(struct kernel *k, struct machine_memory *ret)
 {
-	uint64_t limit = machine_memory_limit(k->cfg->policy->memory, host_memory());
+	bool limited;
+	int err = group_memory(k, ret, &limited);
 
-	return limit ? group_memory(k, limit, ret) : host_memory_stat(ret);
+	return limited || err < 0 ? err : host_memory_stat(ret);
 }
 
 /* ---- time -------------------------------------------------------------- */

@@ -21,7 +21,7 @@ static_assert(ARRAY_SIZE(observe_cost_str) == OBSERVE_NUM_COSTS, "a cost has no 
 void observe_budget_init(struct observe_budget *b, uint64_t now_ns)
 {
 	*b = (struct observe_budget){
-		.left_ns = OBSERVE_LOOK, .now_ns = now_ns, .width = WIDTH_ONE,
+		.left_ns = OBSERVE_FIRST, .now_ns = now_ns, .width = WIDTH_ONE,
 	};
 }
 

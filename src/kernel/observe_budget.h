@@ -25,7 +25,8 @@
 #define OBSERVE_PRICE_EVENT 4000	/* ns: one inherited, for each ring and fork */
 #define OBSERVE_SHARE 200		/* one part in so many */
 #define OBSERVE_SAVED 50000000		/* ns */
-#define OBSERVE_LOOK 3000000		/* ns; also the first ones */
+#define OBSERVE_FIRST 1000000		/* ns; a pair is found for a tenth of that */
+#define OBSERVE_LOOK 3000000		/* ns */
 
 /* What tokens go for. */
 enum observe_cost {

@@ -151,7 +151,7 @@ void placement_gone(struct placement *p, struct task *t)
 void placement_rest(struct placement *p, uint64_t now)
 {
 	if (p->mode == PLACEMENT_AUTO)
-		placement_pairs_rest(p);
+		placement_pairs_rest(p, now);
 	placement_decide(p, now);
 }
 

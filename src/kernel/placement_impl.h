@@ -29,7 +29,7 @@ void placement_group_end(struct placement *p, struct task_group *g, const char *
 			 uint64_t now);
 void placement_group_drop(struct task_group *g, struct task *t);
 
-void placement_pairs_rest(struct placement *p);
+void placement_pairs_rest(struct placement *p, uint64_t now);
 void placement_pairs_resume(struct placement *p, uint64_t now);
 
 /* placement_static.c: the modes that look at load only. */

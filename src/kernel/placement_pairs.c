@@ -148,13 +148,16 @@ static void note_partner(struct placement *p, struct task *t, struct task *by, u
 			return;
 		}
 		t->place.partner = by->tid;
+		t->place.near = 0;
 		count_anew(t, ns);
 	}
 	/* On one CPU it costs nothing, and load there is not what they need. */
 	if (t->cpu == by->cpu) {
 		count_anew(t, ns);
+		t->place.near = MIN(t->place.near + 1, (unsigned)PAIR_SCORE_MAX);
 		return;
 	}
+	t->place.near = 0;
 	if (t->place.score < PAIR_SCORE_MAX)
 		t->place.score++;
 	if (are_pair(t, by, ns))
@@ -227,43 +230,6 @@ void placement_pairs_record(struct placement *p, struct task *t, const struct sl
 		on_sleep(p, t);
 	if (r->kind == SLEEPWAKE_EXEC && t->place.group)
 		t->place.group->over = "a member runs another program";
-}
-
-/* ---- auto: without records ----------------------------------------------------- */
-
-/* Who slept last has long run again. */
-void placement_pairs_rest(struct placement *p)
-{
-	p->slept = p->left = NULL;
-	p->nwaiting = 0;
-	TASK_FOR_EACH(p->tasks, t) {
-		t->place.asleep = false;
-		t->place.sample_slices = 0;
-		count_anew(t, p->tasks->now_ns);
-	}
-	for (struct task_group *g = p->group; g; g = g->next)
-		if (!g->over && !wake_each_other(g))
-			g->over = "they do not wake each other any more";
-}
-
-void placement_pairs_resume(struct placement *p, uint64_t now)
-{
-	TASK_FOR_EACH(p->tasks, t) {
-		t->place.run_ns = 0;
-		count_anew(t, now);
-	}
-	for (struct task_group *g = p->group; g; g = g->next)
-		begin_window(g, now);
-}
-
-void placement_sample(struct task *t, uint64_t run_ns, uint64_t slices)
-{
-	uint64_t ran = run_ns - t->place.sample_run_ns, n = slices - t->place.sample_slices;
-
-	if (t->place.sample_slices && ran >= SAMPLE_RUN_NS)
-		t->place.mean_burst_ns = ran / MAX(n, UINT64_C(1));
-	t->place.sample_run_ns = run_ns;
-	t->place.sample_slices = slices;
 }
 
 /* ---- auto: decisions ----------------------------------------------------------- */
@@ -377,7 +343,8 @@ static void join_group(struct placement *p, struct task_group *g, struct task *t
 			       t->tid, g->member->place.next->tid, g->vcpu);
 }
 
-static void pair_up(struct placement *p, struct task *a, struct task *b, uint64_t now)
+static void pair_up(struct placement *p, struct task *a, struct task *b, const char *why,
+		    uint64_t now)
 {
 	struct task_group *g;
 
@@ -398,8 +365,7 @@ static void pair_up(struct placement *p, struct task *a, struct task *b, uint64_
 		postpone(b, true, now);
 		return;
 	}
-	placement_note(p, now, "together", "they wake each other across CPUs", a->tid, b->tid,
-		       g->vcpu);
+	placement_note(p, now, "together", why, a->tid, b->tid, g->vcpu);
 }
 
 static void make_pairs(struct placement *p, uint64_t now)
@@ -409,7 +375,7 @@ static void make_pairs(struct placement *p, uint64_t now)
 		struct task *b = a ? task_find(p->tasks, a->place.partner) : NULL;
 
 		if (b && b->place.partner == a->tid && suits(a, now) && suits(b, now))
-			pair_up(p, a, b, now);
+			pair_up(p, a, b, "they wake each other across CPUs", now);
 		/* Count again, should it not have come to a pair. */
 		if (a && !a->place.group)
 			count_anew(a, now);
@@ -439,4 +405,62 @@ void placement_pairs(struct placement *p, uint64_t now)
 	free_loose(p);
 	end_groups(p, now);
 	make_pairs(p, now);
+}
+
+/* ---- auto: without records ----------------------------------------------------- */
+
+static bool are_neighbours(const struct task *a, const struct task *b)
+{
+	return a->place.near >= PAIR_SCORE && b->place.near >= PAIR_SCORE &&
+	       b->place.partner == a->tid && a->cpu == b->cpu;
+}
+
+/* The host has them on one CPU, and would part them when nobody looks. */
+static void keep_neighbours(struct placement *p, uint64_t now)
+{
+	TASK_FOR_EACH(p->tasks, a) {
+		struct task *b = a->place.near ? task_find(p->tasks, a->place.partner) : NULL;
+
+		if (!b || !are_neighbours(a, b) || !suits(a, now) || !suits(b, now))
+			continue;
+		if (!a->place.group && !b->place.group && placement_may_decide(p, now))
+			pair_up(p, a, b, "they wake each other on one CPU", now);
+	}
+}
+
+/* Who slept last has long run again. */
+void placement_pairs_rest(struct placement *p, uint64_t now)
+{
+	keep_neighbours(p, now);
+	p->slept = p->left = NULL;
+	p->nwaiting = 0;
+	TASK_FOR_EACH(p->tasks, t) {
+		t->place.asleep = false;
+		t->place.sample_slices = 0;
+		t->place.near = 0;
+		count_anew(t, p->tasks->now_ns);
+	}
+	for (struct task_group *g = p->group; g; g = g->next)
+		if (!g->over && !wake_each_other(g))
+			g->over = "they do not wake each other any more";
+}
+
+void placement_pairs_resume(struct placement *p, uint64_t now)
+{
+	TASK_FOR_EACH(p->tasks, t) {
+		t->place.run_ns = 0;
+		count_anew(t, now);
+	}
+	for (struct task_group *g = p->group; g; g = g->next)
+		begin_window(g, now);
+}
+
+void placement_sample(struct task *t, uint64_t run_ns, uint64_t slices)
+{
+	uint64_t ran = run_ns - t->place.sample_run_ns, n = slices - t->place.sample_slices;
+
+	if (t->place.sample_slices && ran >= SAMPLE_RUN_NS)
+		t->place.mean_burst_ns = ran / MAX(n, UINT64_C(1));
+	t->place.sample_run_ns = run_ns;
+	t->place.sample_slices = slices;
 }

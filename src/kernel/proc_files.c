@@ -198,8 +198,11 @@ RENDERER(render_meminfo)
 		{ "VmallocChunk:", 0 },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(line); i++)
-		text_printf(t, "%-15s %8llu kB\n", line[i].name, KIB(line[i].bytes));
+	for (size_t i = 0; i < ARRAY_SIZE(line); i++) {
+		text_word(t, line[i].name, 16);
+		text_number(t, KIB(line[i].bytes), 8);
+		text_add(t, " kB\n", 4);
+	}
 	text_printf(t, "HugePages_Total:       0\nHugePages_Free:        0\n"
 		       "HugePages_Rsvd:        0\nHugePages_Surp:        0\n"
 		       "Hugepagesize:       2048 kB\n");
@@ -237,8 +240,12 @@ RENDERER(render_vmstat)
 		{ "pgmajfault", m->major_faults },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(line); i++)
-		text_printf(t, "%s %llu\n", line[i].name, (unsigned long long)line[i].value);
+	for (size_t i = 0; i < ARRAY_SIZE(line); i++) {
+		text_word(t, line[i].name, 0);
+		text_add(t, " ", 1);
+		text_number(t, line[i].value, 0);
+		text_add(t, "\n", 1);
+	}
 }
 
 RENDERER(render_swaps)

@@ -74,6 +74,7 @@ struct task {
 		struct task *next;		/* in the group */
 		pid_t partner;			/* slept when we were woken, of late */
 		unsigned score;			/* how often in a row, up to a limit */
+		unsigned near;			/* the same, on one CPU */
 		bool asleep, held;
 		uint64_t run_ns;		/* when it got its CPU last; 0: not known */
 		uint64_t mean_burst_ns;		/* of how long it keeps one, of late */

@@ -67,6 +67,32 @@ void text_printf(struct text *t, const char *fmt, ...)
 	t->failed = true;
 }
 
+static void pad(struct text *t, size_t len, unsigned width)
+{
+	while (len++ < width)
+		text_add(t, " ", 1);
+}
+
+void text_word(struct text *t, const char *s, unsigned width)
+{
+	size_t len = strlen(s);
+
+	text_add(t, s, len);
+	pad(t, len, width);
+}
+
+void text_number(struct text *t, uint64_t value, unsigned width)
+{
+	char digits[20], *p = digits + sizeof(digits);	/* 2^64 has as many */
+
+	do {
+		*--p = '0' + value % 10;
+		value /= 10;
+	} while (value);
+	pad(t, digits + sizeof(digits) - p, width);
+	text_add(t, p, digits + sizeof(digits) - p);
+}
+
 void text_clear(struct text *t)
 {
 	t->len = 0;

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct text {
 	char *buf;	/* ends with a NUL once anything was added */
@@ -19,6 +20,9 @@ struct text {
 
 void text_add(struct text *t, const char *s, size_t len);
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As "%-*s" and "%*llu" do, in a tenth of their time: for files that are long. */
+void text_word(struct text *t, const char *s, unsigned width);
+void text_number(struct text *t, uint64_t value, unsigned width);
 void text_clear(struct text *t);	/* empty, memory kept */
 void text_free(struct text *t);
 

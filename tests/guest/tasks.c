@@ -12,7 +12,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "t.h"
@@ -248,6 +250,33 @@ static void workers(void)
 		waitpid(child("t-worker", work_a_little), NULL, 0);
 }
 
+/* Touches a file whose pages are not in memory, and tells how many it waited for. */
+static void faults(void)
+{
+	int fd = need("open", open("/proc/self/exe", O_RDONLY));
+	struct stat st;
+	struct rusage before, after;
+	volatile char *p;
+	long sum = 0;
+
+	need("fstat", fstat(fd, &st));
+	p = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	need("mmap", p == MAP_FAILED ? -1 : 0);
+	need("madvise", madvise((void *)p, st.st_size, MADV_RANDOM));
+	name("t-faults");
+	getrusage(RUSAGE_SELF, &before);
+	for (int round = 0; round < count; round++) {
+		madvise((void *)p, st.st_size, MADV_DONTNEED);
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		for (long i = 0; i < st.st_size; i += 4096)
+			sum += p[i];
+	}
+	getrusage(RUSAGE_SELF, &after);
+	ready();
+	dprintf(1, "%ld %ld %ld\n", after.ru_majflt - before.ru_majflt, after.ru_nvcsw, sum);
+	pause();
+}
+
 static void affinity(void)
 {
 	cpu_set_t set;
@@ -271,6 +300,7 @@ static const struct {
 	{ "after-exec", after_exec },	{ "short-lives", short_lives },
 	{ "many", many },		{ "naps", naps },
 	{ "yielders", yielders },	{ "workers", workers },
+	{ "faults", faults },
 	{ "ping-pong", ping_pong_forever }, { "affinity", affinity },
 };
 

@@ -219,7 +219,7 @@ def observing_costs_no_more_than_its_budget(case):
         s = eventually(case, name, "three rests", lambda s: s["sched"]["observer"]["rests"] >= 3)
         o, up = s["sched"]["observer"], s["guest"]["uptime_ns"]
         spent = sum(o[f"{x}_cost_ns"] for x in ("records", "forks", "attach"))
-        # 3 ms to begin with, half a percent of each busy CPU, and what one drain overdraws
+        # 1 ms to begin with, half a percent of each busy CPU, and what one drain overdraws
         case.true(f"{spent} ns of {up}: {o}", spent <= 3e6 + up * 0.005 * cpus() + 40e6)
         case.true(f"that is what it went for: {o}", o[cost] > 0)
         if what == "yielders":
@@ -301,6 +301,25 @@ def sleeps_are_counted(case):
     s = eventually(case, name, "it sleeps", lambda s: states(s, "t-naps") == ["sleeping"])
     n = named(s, "t-naps")[0]["sleeps"]
     case.true(f"300 naps were {n} sleeps", 300 <= n <= 330)
+
+
+@test("sched", users=("root", "user", "single"), programs=PROGRAM)
+def waiting_for_a_page_is_sleep(case):
+    """A page fault on a file that is not in memory: the task leaves its CPU, and no call was made."""
+    perf_is_permitted(case)
+    name = case.detached("/bin/sleep", "100", options=PERF)
+    eventually(case, name, "it is observed", lambda s: s["sched"]["observing"])
+    p = subprocess.Popen([case.ctx.weir, "exec", name, "--", case.ctx.program("guest/tasks"), "faults", "40"],
+                         env=case.user.env(), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, **case.user.popen_ids())
+    case.cleanups.append(lambda: harness.stop_popen(p))
+    case.equal("it is done", p.stdout.readline(), b"ready\n")
+    faults, slept = map(int, p.stdout.readline().split()[:2])
+    if slept < 20:
+        raise Skipped(f"{faults} major faults, {slept} sleeps: this file system's pages do not leave memory")
+    s = eventually(case, name, "it sleeps", lambda s: states(s, "t-faults") == ["sleeping"])
+    n = named(s, "t-faults")[0]["sleeps"]
+    # An ordinary user may observe the process only from its exec on.
+    case.true(f"{faults} faults and {slept} sleeps are {n}", slept - 5 <= n <= slept + 5)
 
 
 @test("sched", users=("root", "user", "single"), programs=PROGRAM)
@@ -427,6 +446,20 @@ def guests_of_one_cpu_are_dealt_out(case):
         name = started(case, "sleepers", options=["--set", "guest.vcpus=1"])
         on += [c["host_cpu"] for c in stats(case, name)["sched"]["vcpus"]]
     case.true(f"on {on}", len(set(on)) == 2)
+
+
+@test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
+def equal_guests_get_the_same(case):
+    """Two guests that do the same. (The bound is loose: others run here, too.)"""
+    names = [started(case, "spinners", str(2 * cpus())) for _ in range(2)]
+    pids = [[t["host_pid"] for t in named(stats(case, name), "t-spin")] for name in names]
+    before = [cpu_time(p) for p in pids]
+    deadline = time.monotonic() + 60
+    while sum(cpu_time(p) for p in pids) - sum(before) < 4:
+        case.true("they run", time.monotonic() < deadline)
+        time.sleep(0.1)
+    ran = [cpu_time(p) - b for p, b in zip(pids, before)]
+    case.true(f"both ran: {ran}", max(ran) < 1.25 * min(ran))
 
 
 @test("sched", users=("root", "user", "single"), programs=PROGRAM)

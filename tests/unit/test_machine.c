@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,32 @@ static void test_text_grows(void **state)
 	text_printf(&t, "%d", 7);
 	assert_string_equal(t.buf, "7");
 	text_free(&t);
+}
+
+static void test_padding(void **state)
+{
+	const uint64_t numbers[] = { 0, 7, 10, 99999999, 100000000, UINT64_MAX };
+	const char *const words[] = { "MemTotal:", "HardwareCorrupted:" };
+	char want[64];
+
+	for (unsigned width = 0; width < 24; width += 8) {
+		for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+			struct text t = {};
+
+			text_number(&t, numbers[i], width);
+			snprintf(want, sizeof(want), "%*llu", (int)width, (unsigned long long)numbers[i]);
+			assert_string_equal(t.buf, want);
+			text_free(&t);
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+			struct text t = {};
+
+			text_word(&t, words[i], width);
+			snprintf(want, sizeof(want), "%-*s", (int)width, words[i]);
+			assert_string_equal(t.buf, want);
+			text_free(&t);
+		}
+	}
 }
 
 static void test_cpu_texts(void **state)
@@ -299,7 +326,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cpulist),	     cmocka_unit_test(test_cpumask),
-		cmocka_unit_test(test_text_grows),   cmocka_unit_test(test_cpu_texts),
+		cmocka_unit_test(test_text_grows),
+		cmocka_unit_test(test_padding),   cmocka_unit_test(test_cpu_texts),
 		cmocka_unit_test(test_softirqs),     cmocka_unit_test(test_memory_texts),
 		cmocka_unit_test(test_sysfs_texts),  cmocka_unit_test(test_names),
 		cmocka_unit_test(test_table),	     cmocka_unit_test(test_memory_stat),

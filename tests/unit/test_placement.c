@@ -498,6 +498,26 @@ static void test_a_pair_stays_over_a_rest(void **state)
 	assert_int_equal(placement.ndecisions, 1);
 }
 
+/* The host has them on one CPU; before nobody looks any more they are held there. */
+static void test_neighbours_are_kept_in_a_rest(void **state)
+{
+	begin(PLACEMENT_AUTO, 2);
+	for (int i = 0; i < 200; i++) {
+		put(SLEEPWAKE_RUN, 10, 1);
+		step(2 * US);
+		put(SLEEPWAKE_SLEEP, 10, 1);
+		put(SLEEPWAKE_RUN, 11, 1);
+		step(2 * US);
+		put(SLEEPWAKE_SLEEP, 11, 1);
+	}
+	placement_decide(&placement, now);
+	assert_int_equal(placement.ngroups, 0);
+	placement_rest(&placement, now);
+	assert_int_equal(placement.ngroups, 1);
+	assert_true(mask_of[10] == 2 && mask_of[11] == 2);
+	assert_string_equal(last()->reason, "they wake each other on one CPU");
+}
+
 static void sample(pid_t tid, uint64_t run_ns, uint64_t slices)
 {
 	placement_sample(task_find(&tasks, tid), run_ns, slices);
@@ -557,6 +577,7 @@ int main(void)
 		TEST(test_host_refuses),
 		TEST(test_off_and_one_cpu),
 		TEST(test_a_pair_stays_over_a_rest),
+		TEST(test_neighbours_are_kept_in_a_rest),
 		TEST(test_apart_by_samples),
 		TEST(test_apart_at_the_end_of_a_look),
 		TEST(test_spread),
