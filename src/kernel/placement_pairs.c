@@ -239,6 +239,8 @@ static const char *why_apart(struct task_group *g, uint64_t now)
 	bool hog = false;
 
 	for (struct task *t = g->member; t; t = t->place.next) {
+		if (t->state == TASK_ZOMBIE)
+			return "the other has ended";
 		if (t->place.mean_burst_ns > APART_BURST_NS)
 			return "a member needs more of a CPU";
 		hog |= t->state == TASK_RUNNING && now > t->since_ns + HOG_NS;

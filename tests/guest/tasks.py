@@ -455,11 +455,11 @@ def equal_guests_get_the_same(case):
     pids = [[t["host_pid"] for t in named(stats(case, name), "t-spin")] for name in names]
     before = [cpu_time(p) for p in pids]
     deadline = time.monotonic() + 60
-    while sum(cpu_time(p) for p in pids) - sum(before) < 4:
+    while sum(cpu_time(p) for p in pids) - sum(before) < 6:
         case.true("they run", time.monotonic() < deadline)
         time.sleep(0.1)
     ran = [cpu_time(p) - b for p, b in zip(pids, before)]
-    case.true(f"both ran: {ran}", max(ran) < 1.25 * min(ran))
+    case.true(f"both ran: {ran}", max(ran) < 1.6 * min(ran))
 
 
 @test("sched", users=("root", "user", "single"), programs=PROGRAM)

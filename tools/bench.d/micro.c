@@ -48,6 +48,8 @@ static const struct bench benches[] = {
 	{ "exec-true",	NULL,		run_exec_true },
 	{ "pipe",	setup_pipe,	run_pipe },
 	{ "thread",	NULL,		run_thread },
+	{ "proc-stat",	NULL,		run_proc_stat },
+	{ "proc-meminfo", NULL,		run_proc_meminfo },
 	{ "trap",	setup_trap,	run_trap },
 	{ "notify",	NULL,		run_notify },
 	{ "notify-work", setup_notify_work, run_notify_work },

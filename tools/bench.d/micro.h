@@ -62,6 +62,8 @@ int64_t run_stat(long n);
 int64_t run_open(long n);
 int64_t run_mmap(long n);
 int64_t run_fault(long n);
+int64_t run_proc_stat(long n);
+int64_t run_proc_meminfo(long n);
 int setup_trap(void);
 int64_t run_trap(long n);
 

@@ -15,6 +15,8 @@ more limits than the host has. Where they differ:
             no cgroup, no seccomp filter
   proot     -0, root is / as seen through its path translation
   runsc     the best platform this runsc has that needs no /dev/kvm; its gofer serves /
+  unobserved weir with sched.source=traps; only the rows in which observing may cost
+  limited   weir with a machine of its own to show; only the rows that read of it
   time-lab  weir with clocks of the guest's own, three days ahead; only the rows about clocks
   faketime  libfaketime, three days ahead, preloaded into the same program linked dynamically;
             "-m" is its multi-threaded mode; the same rows
@@ -31,6 +33,8 @@ REPO = Path(__file__).resolve().parents[2]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What is hidden by the /tmp of a runner if the build directory lies there.
 PRIVATE = "/tmp/"
+OBSERVED_ROWS = ("pipe-long", "fork-long", "fork", "pipe", "make")
+MACHINE_ROWS = ("proc-stat", "proc-meminfo")
 CLOCK_ROWS = ("clock-real", "clock-mono", "clock-day", "exec", "exec-true")
 
 
@@ -380,6 +384,22 @@ def all_runners(place):
         Weir(place, "jail", "jail", plain, "weir jail"),
         Weir(place, "all-trap", "all-trap", plain, "weir all-trap"),
         Weir(place, "overlay", "hosting", [], "weir hosting, overlay root"),
+        Weir(
+            place,
+            "unobserved",
+            "hosting",
+            [*plain, "sched.source=traps"],
+            "weir hosting, not observed",
+            OBSERVED_ROWS,
+        ),
+        Weir(
+            place,
+            "limited",
+            "hosting",
+            [*plain, "guest.memory=512M", "guest.vcpus=1"],
+            "weir hosting, 1 CPU, 512 MiB",
+            MACHINE_ROWS,
+        ),
         Weir(
             place,
             "time-lab",

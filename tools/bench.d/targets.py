@@ -120,6 +120,14 @@ def all_targets(samples, memory):
         at_most(row, samples.ratio(ours, f"{row}-free"), limit, f"≤ {limit} × native")
         for row, limit in (("groups", 1.0), ("busy", 1.02), ("contend", 1.02))
     ]
+    targets += [
+        at_most(f"{row}, observed", samples.ratio(ours, row, "unobserved"), limit, f"≤ {limit} × not observed")
+        for row, limit in (("pipe-long", 1.02), ("fork-long", 1.02), ("make", 1.005))
+    ]
+    targets += [
+        at_most(row, samples.ratio("limited", row), 3, "≤ 3 × native")
+        for row in ("proc-stat", "proc-meminfo")
+    ]
     targets.append(
         at_most("start to exit", samples.ratio(ours, "start", "bwrap"), 1.5, "≤ 1.5 × bwrap")
     )

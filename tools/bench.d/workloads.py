@@ -36,6 +36,8 @@ ROWS = [
     Row("exec-true", "micro", "fork + exec of /bin/true + wait"),
     Row("pipe", "micro", "pipe ping-pong"),
     Row("thread", "micro", "thread create + join"),
+    Row("proc-stat", "micro", "reading /proc/stat"),
+    Row("proc-meminfo", "micro", "reading /proc/meminfo"),
     Row("trap", "micro", "trapped call (sethostname)"),
     Row("notify", "micro", "bare notification round trip"),
     Row("notify-work", "micro", "bare notification that does sethostname"),
@@ -46,6 +48,8 @@ ROWS = [
     Row("groups-free", "free", "groups of senders and receivers"),
     Row("busy-free", "free", "two busy processes"),
     Row("contend-free", "free", "four threads, two locks"),
+    Row("pipe-long", "long", "pipe ping-pong, mean of ten seconds"),
+    Row("fork-long", "long", "fork + wait, mean of ten seconds"),
     Row("start", "start", "start to exit of true"),
     Row("start-pinned", "start", "start to exit of true, one CPU"),
     Row("make", "macro", "make -j2 of a C program"),
@@ -57,7 +61,10 @@ ROWS = [
     Row("tar", "macro", "tar + gzip of a tree"),
     Row("memory", "memory", "guest kernel at rest, KiB private"),
 ]
-GROUPS = ("micro", "free", "start", "macro", "memory")
+GROUPS = ("micro", "free", "long", "start", "macro", "memory")
+# Of the group long: how long, in full and quickly, and the runners in which it says something.
+LONG_SECONDS = (10, 3)
+LONG_RUNNERS = ("native", "hosting", "unobserved")
 NATIVE_ONLY = ("notify", "notify-work", "notify-free")
 # How much work a macro-benchmark does: in full, and quickly. 1: the size of its inputs decides.
 MACRO = {
