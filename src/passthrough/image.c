@@ -23,10 +23,12 @@
 #include <string.h>
 
 #include "kernel/util.h"
+#include "passthrough/image_unwind.h"
 
 #define PAGE_BYTES 4096
 #define MAX_SYMBOLS 256
 #define JUMP_BYTES 5	/* jmp rel32 */
+#define UNWIND_BYTES 160	/* a search table of 18 functions: hosts of today have half as many */
 
 /* What is to be redirected: each function has two names. */
 enum { GETTIME, GETTIMEOFDAY, TIME, NUM_FUNCTIONS };
@@ -228,7 +230,27 @@ static void redirect(struct image *im, const struct vdso *v, const uint64_t to[N
 	}
 	if (memcmp(im->changed, im->original, sizeof(Elf64_Ehdr)))
 		add_extent(im, 0, sizeof(Elf64_Ehdr));
+	if (im->unwinds)
+		add_extent(im, v->eh.e_phoff, v->eh.e_phnum * sizeof(Elf64_Phdr));
 	add_extent(im, first, end - first);
+}
+
+/* The tables of vdso_return.S, if there is room for them: without, nothing but
+ * the code that they describe is not used. Return: bytes that they take. */
+static size_t put_unwind(struct image *im, const struct vclock_head *h)
+{
+	struct unwind_code new = { im->head + h->back[0], im->head + h->eh_frame };
+	uint32_t at = (im->head + h->size + 7) & ~7u, cie;
+	size_t bytes;
+
+	/* The FDE is behind the CIE, whose length comes first. */
+	memcpy(&cie, im->changed + new.fde, sizeof(cie));
+	new.fde += sizeof(cie) + cie;
+	bytes = image_unwind(im->changed, im->size, at, &new);
+	im->unwinds = bytes > 0;
+	for (int i = 0; i < NUM_VCLOCK_BACK && im->unwinds; i++)
+		im->back[i] = im->head + h->back[i];
+	return bytes ? at + bytes - im->head : h->size;
 }
 
 /* The code first and the symbols last: a symbol never leads to nothing. */
@@ -243,9 +265,12 @@ static const char *put_code(struct image *im, const struct vdso *v, const void *
 		return "the code for the vDSO is incomplete";
 	memcpy(&h, code, sizeof(h));
 	if (h.magic != VCLOCK_MAGIC || h.size != size || h.gettime >= size ||
-	    h.gettimeofday >= size || h.time >= size || h.original + JUMP_BYTES > size)
+	    h.gettimeofday >= size || h.time >= size || h.original + JUMP_BYTES > size ||
+	    h.eh_frame >= size || h.back[0] >= size)
 		return "the code for the vDSO is not as expected";
-	why = find_room(im, v, size);
+	why = find_room(im, v, size + UNWIND_BYTES);
+	if (why)
+		why = find_room(im, v, size);
 	if (why)
 		return why;
 	im->head_size = size;
@@ -253,7 +278,7 @@ static const char *put_code(struct image *im, const struct vdso *v, const void *
 	distance = (int32_t)(v->function[GETTIME] - (im->head + h.original + JUMP_BYTES));
 	im->changed[im->head + h.original] = 0xe9;
 	memcpy(im->changed + im->head + h.original + 1, &distance, sizeof(distance));
-	add_extent(im, im->head, size);
+	add_extent(im, im->head, put_unwind(im, &h));
 	to[GETTIME] = im->gettime = im->head + h.gettime;
 	to[GETTIMEOFDAY] = im->gettimeofday = im->head + h.gettimeofday;
 	to[TIME] = im->time = im->head + h.time;

@@ -45,6 +45,8 @@ struct image {
 	uint32_t head;			/* IMAGE_READS: offset of struct vclock_head */
 	uint32_t head_size;
 	uint32_t gettime, gettimeofday, time;	/* offsets of the functions, changed */
+	bool unwinds;			/* there was room for the tables of vdso_return.S, so it can be used */
+	uint32_t back[NUM_VCLOCK_BACK];	/* its entries */
 	uint32_t call[IMAGE_MAX_CALLS];	/* offsets behind the original syscall instructions */
 	unsigned ncalls;
 };

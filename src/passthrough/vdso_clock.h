@@ -46,6 +46,9 @@ struct vclock_page {
 
 #define VCLOCK_MAGIC UINT64_C(0x31636f6c63726977)	/* "wirclocl", little endian */
 
+/* The registers that a redirected call may take its timeout from. */
+enum vclock_back { BACK_RDI, BACK_RSI, BACK_RDX, BACK_R10, BACK_R8, NUM_VCLOCK_BACK };
+
 /* What the code in the vDSO begins with. */
 struct vclock_head {
 	uint64_t magic;
@@ -53,6 +56,8 @@ struct vclock_head {
 	uint32_t gettime, gettimeofday, time;	/* entry points, from the head */
 	uint32_t original;	/* five bytes: to be a jump to the host's clock_gettime */
 	uint32_t size;		/* of head, code and data */
+	uint32_t back[NUM_VCLOCK_BACK];	/* vdso_return.S, by the register that points to the slot */
+	uint32_t eh_frame;	/* its unwinding tables: a CIE and an FDE */
 };
 
 #define VCLOCK_PAGE_NONE 0	/* not asked for yet */
