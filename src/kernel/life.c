@@ -157,9 +157,12 @@ static int watch(struct kernel *k, struct event_source *src, const char *name, i
 
 int life_init(struct kernel *k, struct ns_error *err)
 {
+	/* Deaths only: tasks that a thread of ours traces stop all the time. */
+	struct sigaction deaths = { .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP };
 	sigset_t set;
 	int ret;
 
+	sigaction(SIGCHLD, &deaths, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);

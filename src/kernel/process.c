@@ -173,34 +173,62 @@ static void ended(struct kernel *k, struct guest_process *p, int status)
 		process_free(p);
 }
 
-/* Reap every child that has ended: guest processes, the agent, ushers. */
-void process_reap(struct kernel *k)
+/* A child has ended. */
+static void reaped(struct kernel *k, const siginfo_t *si)
+{
+	struct guest_process *p, *next;
+
+	if (si->si_pid == k->init_pid) {
+		k->exit_status = wait_status(si);
+		k->state = GUEST_DEAD;
+		k->init_pid = 0;
+		log_info("init: ended with status %d", k->exit_status);
+		event_stop(&k->ev);
+	}
+	if (si->si_pid == k->agent.pid) {
+		k->agent.pid = 0;
+		if (k->state != GUEST_DEAD) {
+			log_err("agent: died");
+			guest_end(k, END_KILLED);
+		}
+	}
+	for (p = k->process; p; p = next) {
+		next = p->next;
+		if (p->pid == si->si_pid)
+			ended(k, p, wait_status(si));
+	}
+}
+
+/*
+ * One that was a tracee (tracee.h) when it died is seen only by who asks for it
+ * by its id, in all threads' names; and then a stop of a tracee that lives is
+ * seen as well, and must be left for its tracer.
+ */
+static void reap_tracee(struct kernel *k, pid_t pid)
 {
 	siginfo_t si = {};
 
-	while (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) == 0 && si.si_pid) {
-		struct guest_process *p, *next;
+	if (waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT) != 0 || !si.si_pid ||
+	    si.si_code == CLD_TRAPPED || si.si_code == CLD_STOPPED)
+		return;
+	if (waitid(P_PID, pid, &si, WEXITED | WNOHANG) == 0 && si.si_pid)
+		reaped(k, &si);
+}
 
-		if (si.si_pid == k->init_pid) {
-			k->exit_status = wait_status(&si);
-			k->state = GUEST_DEAD;
-			k->init_pid = 0;
-			log_info("init: ended with status %d", k->exit_status);
-			event_stop(&k->ev);
-		}
-		if (si.si_pid == k->agent.pid) {
-			k->agent.pid = 0;
-			if (k->state != GUEST_DEAD) {
-				log_err("agent: died");
-				guest_end(k, END_KILLED);
-			}
-		}
-		for (p = k->process; p; p = next) {
-			next = p->next;
-			if (p->pid == si.si_pid)
-				ended(k, p, wait_status(&si));
-		}
+/* Reap every child that has ended: guest processes, the agent, ushers. */
+void process_reap(struct kernel *k)
+{
+	struct guest_process *p, *next;
+	siginfo_t si = {};
+
+	while (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | __WNOTHREAD) == 0 && si.si_pid) {
+		reaped(k, &si);
 		si.si_pid = 0;
+	}
+	for (p = k->process; p; p = next) {
+		next = p->next;
+		if (p->pid)
+			reap_tracee(k, p->pid);
 	}
 }
 

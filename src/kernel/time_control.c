@@ -61,6 +61,14 @@ static json_t *images_json(struct time_counters *n)
 			 (json_int_t)atomic_load(&n->refused));
 }
 
+static json_t *waits_json(struct time_counters *n)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "at_once", (json_int_t)atomic_load(&n->at_once),
+			 "redirected", (json_int_t)atomic_load(&n->redirected), "in_place",
+			 (json_int_t)atomic_load(&n->in_place), "moved",
+			 (json_int_t)atomic_load(&n->moved));
+}
+
 json_t *time_stats(struct kernel *k)
 {
 	static const struct {
@@ -76,11 +84,12 @@ json_t *time_stats(struct kernel *k)
 
 	if (!t)
 		return host_stats(k->cfg->policy);
-	j = json_pack("{s:b, s:f, s:b, s:b, s:b, s:I, s:s, s:o, s:I}", "own", 1, "rate",
+	j = json_pack("{s:b, s:f, s:b, s:b, s:b, s:I, s:s, s:o, s:o, s:I}", "own", 1, "rate",
 		      t->model.frozen ? 0.0 : (double)t->model.rate / POLICY_RATE_ONE, "frozen",
 		      t->model.frozen, "settable", t->settable, "follows_host",
 		      !t->model.map[VCLOCK_REALTIME].steady, "changes", (json_int_t)t->changes,
-		      "vdso", vdso_text(t), "images", images_json(&t->count), "trapped_reads",
+		      "vdso", vdso_text(t), "images", images_json(&t->count), "waits",
+		      waits_json(&t->count), "trapped_reads",
 		      (json_int_t)atomic_load(&t->count.trapped));
 	for (size_t i = 0; j && i < ARRAY_SIZE(clocks); i++) {
 		json_int_t ns, offset;

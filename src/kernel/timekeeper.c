@@ -12,6 +12,7 @@
 #include <sys/timerfd.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/deadline.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
 #include "kernel/util.h"
@@ -320,6 +321,16 @@ int timekeeper_to_host(struct timekeeper *t, clockid_t id, const struct timespec
 	return err;
 }
 
+uint64_t timekeeper_changes(struct timekeeper *t)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&t->lock);
+	n = t->changes;
+	pthread_mutex_unlock(&t->lock);
+	return n;
+}
+
 uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns)
 {
 	uint64_t ns;
@@ -405,6 +416,8 @@ int timekeeper_init(struct kernel *k, struct ns_error *err)
 	if (ret == 0)
 		ret = event_add(&k->ev, &t->tick, EPOLLIN);
 	if (ret == 0)
+		ret = deadlines_init(k);
+	if (ret == 0)
 		log_clocks(k);
 	return ret;
 }
@@ -420,6 +433,12 @@ void timekeeper_exit(struct kernel *k)
 	cleanup_fd_p(&t->tick.fd);
 	t->tick.fd = -1;
 	pthread_mutex_unlock(&t->lock);
+	log_info("time: of the guest's waits %llu were over at once, %llu redirected, %llu changed in "
+		 "place; %llu moved when the clocks changed",
+		 (unsigned long long)atomic_load(&t->count.at_once),
+		 (unsigned long long)atomic_load(&t->count.redirected),
+		 (unsigned long long)atomic_load(&t->count.in_place),
+		 (unsigned long long)atomic_load(&t->count.moved));
 	log_info("time: of the guest's images %llu read their clocks in the vDSO, %llu had stubs there, "
 		 "%llu were left; %llu readings by a call",
 		 (unsigned long long)atomic_load(&t->count.changed),

@@ -26,6 +26,7 @@
 #include <sys/time.h>
 
 #include "kernel/event.h"
+#include "kernel/redirect.h"
 #include "kernel/time.h"
 #include "kernel/timex.h"
 #include "ns/error.h"
@@ -41,6 +42,11 @@ struct time_counters {
 	_Atomic uint64_t mapped;	/* of the changed: have read a clock, and mapped the page */
 	_Atomic uint64_t refused;	/* of the changed: could not map it */
 	_Atomic uint64_t trapped;	/* readings by a call */
+
+	_Atomic uint64_t at_once;	/* waits that were over when they began */
+	_Atomic uint64_t redirected;	/* waits and timers that got another time to read */
+	_Atomic uint64_t in_place;	/* that had it in the program's memory for a moment */
+	_Atomic uint64_t moved;		/* that got another one when the clocks changed */
 };
 
 struct timekeeper {
@@ -61,6 +67,10 @@ struct timekeeper {
 	_Atomic uint64_t logged_ns;	/* when the guest's setting of the clock was logged */
 	_Atomic uint64_t seen[TIME_IMAGES];	/* sys_clock.c's: images that were changed */
 	struct event_source tick;	/* a timerfd; armed while timex_active() */
+
+	struct redirects redirects;	/* deadline.c's; timer.c's */
+	struct deadlines *deadlines;
+	struct timers *timers;
 
 	/* Called with the lock held after each change, for whoever waits on a clock of
 	 * the guest's; may be NULL. */
@@ -105,6 +115,9 @@ int timekeeper_adjust(struct kernel *k, struct timex *tx, bool may);
  */
 int timekeeper_to_host(struct timekeeper *t, clockid_t id, const struct timespec *at,
 		       struct time_deadline *ret, uint64_t *ret_changes);
+
+/* How often the clocks have been changed. */
+uint64_t timekeeper_changes(struct timekeeper *t);
 
 /* ns of the host that a span of ns of the guest's takes, see time_model_span(). */
 uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns);

@@ -369,6 +369,7 @@ static void set_defaults(struct policy *p)
 	p->sched_source_pos = p->placement_pos = built_in;
 	p->clock = (struct policy_clock){
 		.rate = POLICY_RATE_ONE,
+		.waits = WAITS_AUTO,
 		.realtime_pos = built_in,
 		.rate_pos = built_in,
 		.settable_pos = built_in,

@@ -134,6 +134,14 @@ enum policy_realtime {
 	REALTIME_AT,		/* @ns since 1970 at boot, then on its own */
 };
 
+/* Which waits go by the guest's clocks; each includes those before it. */
+enum policy_waits {
+	WAITS_HOST,		/* none */
+	WAITS_REALTIME,		/* until a time of REALTIME */
+	WAITS_ALL,		/* until a time of any of its clocks */
+	WAITS_AUTO,		/* not said: as much as the policy's clocks need */
+};
+
 #define POLICY_RATE_ONE UINT64_C(1000000000)
 
 struct policy_clock {
@@ -141,6 +149,7 @@ struct policy_clock {
 	int64_t ns;
 	uint64_t rate;		/* of all clocks, times POLICY_RATE_ONE; 0: they stand still */
 	bool settable;		/* by guest root */
+	enum policy_waits waits;	/* never AUTO in a policy with clocks of its own */
 	struct policy_pos realtime_pos, rate_pos, settable_pos;
 };
 

@@ -99,6 +99,10 @@ int policy_time_finish(struct loader *ld);
 
 /* A long text in lines that are read again as the same. */
 void policy_show_text(const char *s, struct _IO_FILE *f);
+/* policy_wait.c: those of what waits by the clocks; the key waits =. */
+int policy_wait_finish(struct loader *ld, const struct policy_pos *pos);
+int policy_set_waits(struct loader *ld, const struct policy_entry *e);
+const char *policy_waits_name(enum policy_waits w);
 
 /* As they are written in a policy. */
 void policy_show_time(const struct policy *p, struct _IO_FILE *f);

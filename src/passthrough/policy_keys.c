@@ -382,6 +382,7 @@ static const struct key {
 	{ "time",	"boottime",		policy_set_offset },
 	{ "time",	"rate",			policy_set_rate },
 	{ "time",	"settable",		policy_set_settable },
+	{ "time",	"waits",		policy_set_waits },
 	{ "time",	"stamps",		set_later_time },
 	{ "time",	"idle",			set_later_time },
 	{ "time",	"cpu",			set_later_time },

@@ -260,7 +260,7 @@ int policy_time_finish(struct loader *ld)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return policy_wait_finish(ld, pos);
 }
 
 /* ---- show --------------------------------------------------------------- */
@@ -313,4 +313,5 @@ void policy_show_time(const struct policy *p, FILE *f)
 	show_offset("boottime", p->boottime_offset_ns, f);
 	show_rate(c->rate, f);
 	fprintf(f, "settable = %s\n", c->settable ? "yes" : "no");
+	fprintf(f, "waits = %s\n", policy_waits_name(c->waits));
 }

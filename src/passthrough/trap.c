@@ -85,10 +85,19 @@ static int send_value(const struct call *c, long value)
 	return listener_ioctl(c->door, SECCOMP_IOCTL_NOTIF_SEND, &resp);
 }
 
+int call_answer(struct call *c, long value)
+{
+	value = send_value(c, value);
+	c->reply = REPLY_SENT;
+	return value;
+}
+
 static void answer(struct call *c, long value)
 {
 	int ret;
 
+	if (c->reply == REPLY_SENT)
+		return;
 	if (c->reply != REPLY_FD) {
 		send_value(c, value);
 		return;

@@ -31,6 +31,7 @@ enum reply_kind {
 	REPLY_VALUE,	/* value: the result, or a negative errno */
 	REPLY_FD,	/* fd: put into the task, which gets its number; closed here */
 	REPLY_CONTINUE,	/* the host does the call after all */
+	REPLY_SENT,	/* the handler has answered already */
 };
 
 /* One stopped call. Registers are the host's copy: they cannot change. */
@@ -93,6 +94,10 @@ static inline long call_continue(struct call *c, const char *why)
 	c->reply = REPLY_CONTINUE;
 	return 0;
 }
+
+/* Answer now: with @value, or as call_continue() has said. The handler may go on,
+ * but the caller does so too. Return: 0, or -ENOENT if it is gone. */
+int call_answer(struct call *c, long value);
 
 /* Answer with a new descriptor, atomically (SECCOMP_ADDFD_FLAG_SEND). */
 static inline long call_fd(struct call *c, int fd, bool cloexec)

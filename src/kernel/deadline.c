@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * deadline.c - absolute waits on the guest's clocks
+ *
+ * Whoever waits is in a table, with the time that it waits for on the guest's
+ * clock, until its slot is seen to be free. After a change of the clocks, one
+ * thread goes through the table. A call that was translated just before the
+ * change, and comes into the table after it, asks for another round by itself.
+ */
+#include "kernel/deadline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/log.h"
+#include "kernel/syscall.h"
+#include "kernel/timekeeper.h"
+#include "kernel/timer.h"
+#include "kernel/util.h"
+#include "passthrough/hostcall.h"
+
+#define BUCKETS 1024
+#define MAX_WAITERS 65536	/* more are not re-armed */
+#define NEVER_SEC (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
+#define EARLIER_NS 50000	/* a deadline that moves by less, towards now, is left */
+#define LOOKS 400
+#define LOOKS_AT_ONCE 20
+#define LOOK_NS 50000
+
+struct waiter {
+	struct waiter *next;
+	struct redirect where;
+	struct deadline what;
+	struct timespec host;	/* in the slot */
+};
+
+struct deadlines {
+	pthread_mutex_t lock;	/* the fields below */
+	pthread_cond_t wake;
+	uint64_t asked, done;	/* rounds */
+	struct waiter *bucket[BUCKETS];
+	unsigned count;
+
+	pthread_mutex_t in_place;	/* one at a time: two threads may wait by one timespec */
+	struct event_source step;	/* the host's REALTIME was set */
+};
+
+/* ---- times -------------------------------------------------------------- */
+
+static int64_t ns_of(const struct timespec *ts)
+{
+	return ts->tv_sec * (int64_t)NSEC_PER_SEC + ts->tv_nsec;
+}
+
+static struct timespec timespec_of(int64_t ns)
+{
+	return (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
+}
+
+/* The host's clock as a task of the guest's reads it. */
+static int64_t host_reads(const struct timekeeper *t, clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	if (id == CLOCK_MONOTONIC)
+		return ns_of(&ts) + t->monotonic_offset_ns;
+	if (id == CLOCK_BOOTTIME)
+		return ns_of(&ts) + t->boottime_offset_ns;
+	return ns_of(&ts);
+}
+
+/* A time of one clock of the host's on another. Rounded towards later: what is
+ * late in the clock that is read first makes the distance longer. */
+static int64_t on_clock(const struct timekeeper *t, int64_t ns, clockid_t from, clockid_t to)
+{
+	int64_t here, there;
+
+	if (from == to)
+		return ns;
+	here = host_reads(t, from);
+	there = host_reads(t, to);
+	return __builtin_add_overflow(ns, there - here, &ns) ? INT64_MAX : ns;
+}
+
+int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec *ret,
+		     uint64_t *ret_changes)
+{
+	struct time_deadline t;
+	clockid_t by = d->host;
+	int err = timekeeper_to_host(k->time, d->clock, &d->at, &t, ret_changes);
+	int64_t ns;
+
+	if (err < 0)
+		return err;
+	*ret = (struct timespec){ .tv_sec = NEVER_SEC };
+	if (t.never || t.at.tv_sec >= NEVER_SEC)
+		return 0;
+	if (d->span)
+		by = t.clock;
+	ns = on_clock(k->time, ns_of(&t.at), t.clock, by);
+	if (d->span)
+		ns -= host_reads(k->time, by);
+	*ret = timespec_of(MAX(ns, 1));
+	return 0;
+}
+
+/* ---- the table ---------------------------------------------------------- */
+
+static struct waiter **bucket_of(struct deadlines *d, pid_t tid)
+{
+	return &d->bucket[(unsigned)tid % BUCKETS];
+}
+
+/* A slot is one waiter's: what was in it before is over. Lock held. */
+static struct waiter *place_for(struct deadlines *d, const struct redirect *r)
+{
+	struct waiter *w;
+
+	for (w = *bucket_of(d, r->tid); w; w = w->next)
+		if (w->where.tid == r->tid && w->where.slot == r->slot)
+			return w;
+	if (d->count == MAX_WAITERS)
+		return NULL;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->next = *bucket_of(d, r->tid);
+	*bucket_of(d, r->tid) = w;
+	d->count++;
+	return w;
+}
+
+static void remember(struct deadlines *d, const struct redirect *r, const struct deadline *what,
+		     const struct timespec *host)
+{
+	struct waiter *w;
+
+	pthread_mutex_lock(&d->lock);
+	w = place_for(d, r);
+	if (w) {
+		w->where = *r;
+		w->what = *what;
+		w->host = *host;
+	} else {
+		/* A full table is a reason to look who is still there. */
+		d->asked++;
+		pthread_cond_signal(&d->wake);
+	}
+	pthread_mutex_unlock(&d->lock);
+}
+
+void deadlines_changed(struct kernel *k)
+{
+	struct deadlines *d = k->time->deadlines;
+
+	if (!d)
+		return;
+	pthread_mutex_lock(&d->lock);
+	d->asked++;
+	pthread_cond_signal(&d->wake);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- in the program's memory -------------------------------------------- */
+
+/* Has the task got past reading its arguments? */
+static bool sleeps(pid_t tid)
+{
+	char path[48], text[512], *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	if (host_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return true;
+	state = strrchr(text, ')');
+	return !state || state[2] != 'R';
+}
+
+/*
+ * The task cannot be redirected: a debugger has it, or the host forbids it. Its
+ * own memory is changed, and changed back as soon as the host has read it.
+ * What does not let itself be written waits by the host's clock.
+ */
+static long in_place(struct kernel *k, struct call *c, int arg, const int64_t *time, unsigned words)
+{
+	struct deadlines *d = k->time->deadlines;
+	struct timespec nap = { .tv_nsec = LOOK_NS };
+	size_t bytes = words * sizeof(*time);
+	int64_t was[4], is[4];
+
+	atomic_fetch_add(&k->time->count.in_place, 1);
+	call_continue(c, "the host reads the time that was put into the program's memory for it");
+	call_slow(c);
+	pthread_mutex_lock(&d->in_place);
+	if (arg_copy_in(c, arg, was, bytes) == 0 && arg_copy_out(c, arg, time, bytes) == 0) {
+		call_answer(c, 0);
+		for (int i = 0; i < LOOKS && !sleeps(c->tid); i++)
+			if (i > LOOKS_AT_ONCE)
+				nanosleep(&nap, NULL);
+		if (copy_from_guest(c->tid, is, uaddr(c->arg[arg]), bytes) == 0 &&
+		    memcmp(is, time, bytes) == 0)
+			copy_to_guest(c->tid, uaddr(c->arg[arg]), was, bytes);
+	} else {
+		log_debug("time: task %d waits by the host's clock: its time cannot be written", c->tid);
+	}
+	pthread_mutex_unlock(&d->in_place);
+	return 0;
+}
+
+/* ---- calls -------------------------------------------------------------- */
+
+static const int arg_of[NUM_VCLOCK_BACK] = {
+	[BACK_RDI] = 0, [BACK_RSI] = 1, [BACK_RDX] = 2, [BACK_R10] = 3, [BACK_R8] = 4,
+};
+
+long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
+		   const struct deadline *what)
+{
+	struct timespec host;
+	struct redirect r;
+	uint64_t changes;
+	int ret;
+
+	if (deadline_to_host(k, what, &host, &changes) < 0)
+		return call_continue(c, "no time, or no clock of the guest's: the host says so");
+	ret = redirect_begin(k, c, back, &r);
+	if (ret == -EAGAIN)
+		return in_place(k, c, arg_of[back], (const int64_t *)&host, 2);
+	c->reply = REPLY_SENT;
+	atomic_fetch_add(&k->time->count.redirected, ret == 0);
+	if (ret < 0)
+		return 0;
+	/* Into the table first: a change that comes now finds it there. */
+	remember(k->time->deadlines, &r, what, &host);
+	redirect_commit(k, &r, (const int64_t *)&host, 2);
+	if (timekeeper_changes(k->time) != changes)
+		deadlines_changed(k);
+	return 0;
+}
+
+long deadline_set(struct kernel *k, struct call *c, enum vclock_back back, const int64_t *time,
+		  unsigned words)
+{
+	struct redirect r;
+	int ret = redirect_begin(k, c, back, &r);
+
+	if (ret == -EAGAIN)
+		return in_place(k, c, arg_of[back], time, words);
+	c->reply = REPLY_SENT;
+	atomic_fetch_add(&k->time->count.redirected, ret == 0);
+	if (ret == 0)
+		redirect_commit(k, &r, time, words);
+	return 0;
+}
+
+/* ---- changes ------------------------------------------------------------ */
+
+/* Is it worth the while? Never too late to be right: later always is. */
+static bool moves(const struct waiter *w, const struct timespec *host)
+{
+	int64_t by = ns_of(host) - ns_of(&w->host);
+
+	return w->what.span || by > 0 || by < -EARLIER_NS;
+}
+
+/* Return: is it still to be remembered? */
+static bool rearm(struct kernel *k, struct waiter *w)
+{
+	struct timespec host;
+	int ret;
+
+	if (deadline_to_host(k, &w->what, &host, NULL) < 0)
+		return false;
+	if (!moves(w, &host))
+		return redirect_waits(k, &w->where);
+	ret = redirect_change(k, &w->where, (const int64_t *)&host, 2);
+	w->host = host;
+	atomic_fetch_add(&k->time->count.moved, ret == 0);
+	return ret != -ENOENT;
+}
+
+/* Take one bucket's waiters out, so that nobody waits for the lock meanwhile. */
+static struct waiter *take(struct deadlines *d, unsigned i)
+{
+	struct waiter *all;
+
+	pthread_mutex_lock(&d->lock);
+	all = d->bucket[i];
+	d->bucket[i] = NULL;
+	pthread_mutex_unlock(&d->lock);
+	return all;
+}
+
+/* Put one back, unless its slot has got another owner meanwhile. */
+static void put_back(struct deadlines *d, struct waiter *w, bool keep)
+{
+	struct waiter *other;
+
+	pthread_mutex_lock(&d->lock);
+	for (other = *bucket_of(d, w->where.tid); other && keep; other = other->next)
+		if (other->where.tid == w->where.tid && other->where.slot == w->where.slot)
+			keep = false;
+	if (keep) {
+		w->next = *bucket_of(d, w->where.tid);
+		*bucket_of(d, w->where.tid) = w;
+	} else {
+		free(w);
+		d->count--;
+	}
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void rearm_all(struct kernel *k)
+{
+	struct deadlines *d = k->time->deadlines;
+
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct waiter *w = take(d, i), *next; w; w = next) {
+			next = w->next;
+			put_back(d, w, rearm(k, w));
+		}
+	timers_rearm(k);
+}
+
+static void *rearm_thread(void *arg)
+{
+	struct kernel *k = arg;
+	struct deadlines *d = k->time->deadlines;
+
+	pthread_mutex_lock(&d->lock);
+	for (;;) {
+		uint64_t round;
+
+		while (d->done == d->asked)
+			pthread_cond_wait(&d->wake, &d->lock);
+		round = d->asked;
+		pthread_mutex_unlock(&d->lock);
+		rearm_all(k);
+		pthread_mutex_lock(&d->lock);
+		d->done = round;
+	}
+	return NULL;
+}
+
+/* ---- steps of the host's clock ------------------------------------------ */
+
+/* A timer that never ends, and is cancelled when the host's REALTIME is set. */
+static int watch_host(struct event_source *src)
+{
+	struct itimerspec never = { .it_value.tv_sec = NEVER_SEC };
+
+	return host_result(timerfd_settime(src->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
+					   &never, NULL));
+}
+
+/* A guest whose REALTIME is made from MONOTONIC waits by the host's REALTIME. */
+static void on_step(struct kernel *k, struct event_source *src, uint32_t events)
+{
+	uint64_t n;
+
+	host_result(read(src->fd, &n, sizeof(n)));
+	watch_host(src);
+	deadlines_changed(k);
+}
+
+int deadlines_init(struct kernel *k)
+{
+	struct deadlines *d = calloc(1, sizeof(*d));
+	pthread_t thread;
+	int ret;
+
+	if (!d)
+		return -ENOMEM;
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_mutex_init(&d->in_place, NULL);
+	pthread_cond_init(&d->wake, NULL);
+	k->time->deadlines = d;
+	redirects_init(&k->time->redirects);
+	ret = timers_init(k);
+	d->step = (struct event_source){
+		.fd = host_result(timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK)),
+		.name = "clock",
+		.handler = on_step,
+	};
+	if (ret == 0)
+		ret = d->step.fd < 0 ? d->step.fd : watch_host(&d->step);
+	if (ret == 0)
+		ret = event_add(&k->ev, &d->step, EPOLLIN);
+	if (ret == 0)
+		ret = -pthread_create(&thread, NULL, rearm_thread, k);
+	k->time->changed = deadlines_changed;
+	return ret;
+}

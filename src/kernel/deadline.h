@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * deadline.h - absolute waits on the guest's clocks
+ *
+ * The host waits by its own clocks. A deadline is therefore given to it as the
+ * time at which the host's clock will show what the guest waits for; and when
+ * the guest's clocks are changed, all that wait are given another one, by a
+ * thread that does nothing else.
+ */
+#ifndef WEIR_KERNEL_DEADLINE_H
+#define WEIR_KERNEL_DEADLINE_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "kernel/kernel.h"
+#include "kernel/redirect.h"
+
+struct deadlines;
+
+/* A time that a call waits for. */
+struct deadline {
+	clockid_t clock;	/* the guest's */
+	clockid_t host;		/* the host's clock that this call waits by */
+	struct timespec at;	/* of the guest's */
+	bool span;		/* the call takes the time that is left until then */
+};
+
+/* After the clocks are made. Return: 0 or a negative errno. */
+int deadlines_init(struct kernel *k);
+
+/**
+ * deadline_to_host() - When it is on the host's clock
+ *
+ * Never too early. Return: 0 with a time of at least 1 ns (0 would disarm a
+ * timer), or -EINVAL if the clock is none of the guest's, or the time no time.
+ * *@ret_changes: the answer holds as long as k->time->changes is this.
+ */
+int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec *ret,
+		     uint64_t *ret_changes);
+
+/**
+ * deadline_wait() - Let a call wait for a time of the guest's
+ * @c: not yet answered; it reads a timespec through one register
+ *
+ * It is answered here, redirected or not. Return: what the handler is to return.
+ */
+long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
+		   const struct deadline *d);
+
+/**
+ * deadline_set() - Let a call that does not wait read another time
+ * @time, @words: what it reads instead of as many words of the program's
+ *
+ * Return: as deadline_wait().
+ */
+long deadline_set(struct kernel *k, struct call *c, enum vclock_back back, const int64_t *time,
+		  unsigned words);
+
+/* The clocks have changed: let the thread look at all that wait. Any thread. */
+void deadlines_changed(struct kernel *k);
+
+#endif

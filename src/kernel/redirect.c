@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * redirect.c - a call that takes its timeout from elsewhere
+ *
+ * The order is what makes it safe. The task is seized and asked to stop while
+ * its call waits for an answer; then it is answered with ERESTARTNOINTR. That
+ * number never reaches the program: the stop comes before it, and should we
+ * die before the registers are changed, the host makes the task do its call
+ * again.
+ */
+#include "kernel/redirect.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/log.h"
+#include "kernel/syscall.h"
+#include "kernel/timekeeper.h"
+#include "kernel/util.h"
+#include "passthrough/hostcall.h"
+#include "passthrough/tracee.h"
+
+/* Of the host's own use (linux/errno.h): what a call returns that is to be made
+ * again. -516 with what the host has noted down, by restart_syscall(2). */
+#define ERESTARTSYS 512
+#define ERESTARTNOINTR 513
+#define ERESTART_RESTARTBLOCK 516
+
+#define SYSCALL_BYTES 2	/* of the instruction */
+#define RET_BYTE 0xc3
+#define STACK_NEAR (256 * 1024)
+#define TIME_AT offsetof(struct window_slot, time)
+#define LOOKS 40		/* at a task that is on its way into or out of a call */
+#define LOOK_NS 50000
+
+void redirects_init(struct redirects *r)
+{
+	int ret = tracee_probe();
+
+	for (int i = 0; i < REDIRECT_LOCKS; i++)
+		pthread_mutex_init(&r->lock[i], NULL);
+	r->able = ret == 0;
+	if (ret < 0)
+		log_warn("time: this host does not let the guest's tasks be traced (%s): deadlines are "
+			 "written into the programs' memory for a moment", strerror(-ret));
+}
+
+static struct redirects *state(struct kernel *k)
+{
+	return &k->time->redirects;
+}
+
+static pthread_mutex_t *lock_of(struct kernel *k, pid_t tid)
+{
+	return &state(k)->lock[tid % REDIRECT_LOCKS];
+}
+
+static _Atomic pid_t *refusal_of(struct kernel *k, pid_t tid)
+{
+	return &state(k)->refused[tid % REDIRECT_REFUSED];
+}
+
+static unsigned long long *timeout_register(struct user_regs_struct *r, enum vclock_back back)
+{
+	switch (back) {
+	case BACK_RDI:
+		return &r->rdi;
+	case BACK_RSI:
+		return &r->rsi;
+	case BACK_RDX:
+		return &r->rdx;
+	case BACK_R10:
+		return &r->r10;
+	default:
+		return &r->r8;
+	}
+}
+
+static uint64_t slot_address(pid_t tid, unsigned i)
+{
+	return WINDOW_BASE + WINDOW_HEAD_BYTES +
+	       ((tid % REDIRECT_GROUPS) * REDIRECT_SLOTS + i) * sizeof(struct window_slot);
+}
+
+/* ---- begin -------------------------------------------------------------- */
+
+static bool still_waits(const void *ctx)
+{
+	return call_valid(ctx);
+}
+
+/* Calls that the host restarts behind a handler's back. A libc whose handler for
+ * cancellation looks where it came from must find the address that it knows;
+ * after other calls it looks again when they say EINTR. */
+static bool needs_return(int nr)
+{
+	return nr == SYS_mq_timedsend || nr == SYS_mq_timedreceive;
+}
+
+/* What has to be known while the call still waits: how the task will come back,
+ * and, if it has no window yet, where its vDSO is. */
+static int look_ahead(struct kernel *k, struct call *c, struct redirect *r)
+{
+	const struct image *im = &k->time->image;
+	struct image_caller who = { .tid = c->tid, .valid = still_waits, .ctx = c };
+	struct window_head head;
+	unsigned char next;
+
+	if (copy_from_guest(c->tid, &next, uaddr(c->ip), 1) < 0)
+		return -EAGAIN;
+	r->by_return = next == RET_BYTE && (needs_return(c->nr) || !im->unwinds);
+	if (!r->by_return && !im->unwinds)
+		return -EAGAIN;
+	if (copy_from_guest(c->tid, &head, uaddr(WINDOW_BASE), sizeof(head)) == 0 &&
+	    head.magic == WINDOW_MAGIC) {
+		r->vdso = head.vdso;
+		return 0;
+	}
+	r->vdso = 0;
+	/* A task without our code in its vDSO can still come back by itself. */
+	if (im->size == 0 || image_change(im, &who, &r->vdso) < 0)
+		r->vdso = 0;
+	if (!r->vdso && !r->by_return)
+		return -EAGAIN;
+	return -ENXIO;
+}
+
+/* There is something: of the program's own, or another thread was first, and
+ * what it has mapped is about to get its head. */
+static int await_window(pid_t tid)
+{
+	struct timespec nap = { .tv_nsec = LOOK_NS };
+	struct window_head head = {};
+
+	for (int i = 0; i < LOOKS; i++) {
+		if (copy_from_guest(tid, &head, uaddr(WINDOW_BASE), sizeof(head)) == 0 &&
+		    head.magic == WINDOW_MAGIC)
+			return 0;
+		nanosleep(&nap, NULL);
+	}
+	return -EEXIST;
+}
+
+static int map_window(struct redirect *r)
+{
+	const uint64_t arg[6] = { WINDOW_BASE, WINDOW_BYTES, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
+				  (uint64_t)-1, 0 };
+	struct window_head head = { WINDOW_MAGIC, r->vdso };
+	int64_t at;
+	int ret = tracee_call(r->tid, r->regs.rip - SYSCALL_BYTES, SYS_mmap, arg, &at);
+
+	if (ret < 0)
+		return ret;
+	if (at == -EEXIST)
+		return await_window(r->tid);
+	if (at != (int64_t)WINDOW_BASE)
+		return at < 0 && at > -4096 ? -ENOMEM : -EFAULT;
+	return copy_to_guest(r->tid, uaddr(WINDOW_BASE), &head, sizeof(head));
+}
+
+/*
+ * Is a call of this thread's further out on its stack, interrupted by a signal
+ * whose handler makes the present one? Then the slot's address is among the
+ * registers that the host has saved on the stack in between.
+ */
+static bool is_interrupted(const struct window_slot *s, uint64_t time, pid_t tid, uint64_t rsp)
+{
+	cleanup_free uint64_t *stack = malloc(STACK_NEAR);
+	size_t bytes = s->rsp - rsp;
+
+	if (!stack || copy_from_guest(tid, stack, uaddr(rsp), bytes) < 0)
+		return true;
+	for (size_t i = 0; i < bytes / sizeof(*stack); i++)
+		if (stack[i] == time)
+			return true;
+	return false;
+}
+
+/* May a slot that is marked as used be used again? What was left by a jump out
+ * of a handler, by a thread's end, or by a call that was followed by a return. */
+static bool is_over(const struct window_slot *s, uint64_t time, pid_t tid, uint64_t rsp)
+{
+	if (s->tid != (uint64_t)tid)
+		return host_call(SYS_tkill, (pid_t)s->tid, 0) == -ESRCH;
+	if (rsp >= s->rsp)
+		return rsp - s->rsp < STACK_NEAR;
+	return s->rsp - rsp < STACK_NEAR && !is_interrupted(s, time, tid, rsp & ~7ull);
+}
+
+/* The free slot that has been free longest, else one that is over. */
+static int choose_slot(struct redirect *r)
+{
+	struct window_slot s[REDIRECT_SLOTS];
+	int best = -1;
+
+	if (copy_from_guest(r->tid, s, uaddr(slot_address(r->tid, 0)), sizeof(s)) < 0)
+		return -EFAULT;
+	for (int i = 0; i < REDIRECT_SLOTS; i++)
+		if ((s[i].busy & 0xff) == SLOT_FREE && (best < 0 || s[i].serial < s[best].serial))
+			best = i;
+	for (int i = 0; i < REDIRECT_SLOTS && best < 0; i++)
+		if (is_over(&s[i], slot_address(r->tid, i) + TIME_AT, r->tid, r->regs.rsp))
+			best = i;
+	if (best < 0)
+		return -EBUSY;
+	r->slot = slot_address(r->tid, best) + TIME_AT;
+	return 0;
+}
+
+/* No slot: the task does its call again, as it was, and is not redirected then. */
+static int give_back(struct kernel *k, struct redirect *r, int why)
+{
+	if (why != -ESRCH) {
+		log_debug("time: task %d has no slot: %s", r->tid, strerror(-why));
+		atomic_store(refusal_of(k, r->tid), r->tid);
+		tracee_release(r->tid, &r->regs);
+	}
+	pthread_mutex_unlock(r->lock);
+	return -ESRCH;
+}
+
+/* Seize the caller and answer it; it stops. Return: 0, -EAGAIN, -ESRCH; in the
+ * last case it is not traced any more. */
+static int stop_caller(struct call *c, struct redirect *r)
+{
+	int ret = tracee_seize(c->tid);
+
+	if (ret < 0)
+		return ret == -EPERM ? -EAGAIN : ret;
+	/* If it is not the caller any more, it is let go of in the same way. */
+	call_answer(c, -ERESTARTNOINTR);
+	ret = tracee_stop(c->tid, &r->regs);
+	if (ret < 0)
+		return ret;
+	if (r->regs.rax == (uint64_t)-ERESTARTNOINTR && r->regs.orig_rax == (uint64_t)c->nr &&
+	    r->regs.rip == c->ip)
+		return 0;
+	tracee_release(c->tid, NULL);
+	return -ESRCH;
+}
+
+int redirect_begin(struct kernel *k, struct call *c, enum vclock_back back, struct redirect *r)
+{
+	pid_t refused = c->tid;
+	int ret, window;
+
+	*r = (struct redirect){ .tid = c->tid, .nr = c->nr, .back = back };
+	if (!state(k)->able || atomic_compare_exchange_strong(refusal_of(k, c->tid), &refused, 0))
+		return -EAGAIN;
+	window = look_ahead(k, c, r);
+	if (window == -EAGAIN)
+		return window;
+	if (!call_valid(c))
+		return -ESRCH;
+	r->lock = lock_of(k, c->tid);
+	pthread_mutex_lock(r->lock);
+	ret = stop_caller(c, r);
+	if (ret < 0) {
+		pthread_mutex_unlock(r->lock);
+		return ret;
+	}
+	if (window == -ENXIO)
+		ret = map_window(r);
+	if (ret == 0)
+		ret = choose_slot(r);
+	if (ret < 0)
+		return give_back(k, r, ret);
+	r->serial = atomic_fetch_add(&state(k)->serial, 1) + 1;
+	return 0;
+}
+
+/* ---- commit ------------------------------------------------------------- */
+
+static int write_slot(const struct redirect *r, const int64_t *time, unsigned words)
+{
+	struct window_slot s = {
+		.serial = r->serial,
+		.rsp = r->regs.rsp,
+		.busy = r->by_return ? SLOT_RETURN : SLOT_BACK,
+		.ret = r->regs.rip,
+		.rdi = r->regs.rdi,
+		.rsi = r->regs.rsi,
+		.rdx = r->regs.rdx,
+		.r10 = r->regs.r10,
+		.r8 = r->regs.r8,
+		.tid = r->tid,
+	};
+
+	memcpy(s.time, time, words * sizeof(*time));
+	return copy_to_guest(r->tid, uaddr(r->slot - TIME_AT), &s,
+			     sizeof(s));
+}
+
+int redirect_commit(struct kernel *k, struct redirect *r, const int64_t *time, unsigned words)
+{
+	struct user_regs_struct regs = r->regs;
+	int ret = write_slot(r, time, words);
+
+	if (ret < 0)
+		return give_back(k, r, ret);
+	*timeout_register(&regs, r->back) = r->slot;
+	regs.rip = r->by_return ? regs.rip - SYSCALL_BYTES : r->vdso + k->time->image.back[r->back];
+	regs.rax = r->nr;
+	regs.orig_rax = -1;
+	ret = tracee_release(r->tid, &regs);
+	pthread_mutex_unlock(r->lock);
+	return ret;
+}
+
+/* ---- change ------------------------------------------------------------- */
+
+/* What a task does: it waits in this call, or in another; or it runs, and may be
+ * on its way into it or out of it. */
+enum doing { DOES_WAIT, DOES_OTHER, DOES_RUN };
+
+/* "running", or the number, six arguments, stack pointer and program counter. */
+static int what_does(const struct redirect *r)
+{
+	static const unsigned column[] = { [BACK_RDI] = 0, [BACK_RSI] = 1, [BACK_RDX] = 2,
+					   [BACK_R10] = 3, [BACK_R8] = 4 };
+	unsigned long long arg[6];
+	char path[48], text[256];
+	long nr;
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", r->tid);
+	ret = host_read_file(AT_FDCWD, path, text, sizeof(text));
+	if (ret < 0)
+		return -ESRCH;
+	if (str_starts(text, "running"))
+		return DOES_RUN;
+	if (sscanf(text, "%ld %llx %llx %llx %llx %llx", &nr, &arg[0], &arg[1], &arg[2], &arg[3],
+		   &arg[4]) != 6)
+		return DOES_OTHER;
+	return arg[column[r->back]] == r->slot && (nr == r->nr || nr == SYS_restart_syscall) ?
+		       DOES_WAIT : DOES_OTHER;
+}
+
+/* Interrupt the wait, and let the call be made anew: it reads the slot then.
+ * Not left to the host: that would go on with the time it has read. */
+static int make_anew(const struct redirect *r)
+{
+	struct user_regs_struct regs;
+	int64_t result;
+	int ret = tracee_seize(r->tid);
+
+	if (ret == 0)
+		ret = tracee_stop(r->tid, &regs);
+	if (ret < 0)
+		return ret == -EPERM ? -EAGAIN : ret;
+	result = (int64_t)regs.rax;
+	if (*timeout_register(&regs, r->back) != r->slot || (int64_t)regs.orig_rax < 0 ||
+	    result > -ERESTARTSYS || result < -ERESTART_RESTARTBLOCK)
+		return tracee_release(r->tid, NULL);
+	regs.rax = r->nr;
+	regs.rip -= SYSCALL_BYTES;
+	regs.orig_rax = -1;
+	return tracee_release(r->tid, &regs);
+}
+
+static bool holds_slot(const struct redirect *r)
+{
+	struct window_slot s;
+
+	return copy_from_guest(r->tid, &s, uaddr(r->slot - TIME_AT),
+			       sizeof(s)) == 0 &&
+	       s.serial == r->serial && s.tid == (uint64_t)r->tid && (s.busy & 0xff) != SLOT_FREE;
+}
+
+bool redirect_waits(struct kernel *k, const struct redirect *r)
+{
+	pthread_mutex_t *lock = lock_of(k, r->tid);
+	bool ret;
+
+	/* Not before redirect_commit() has written the slot. */
+	pthread_mutex_lock(lock);
+	ret = holds_slot(r);
+	pthread_mutex_unlock(lock);
+	return ret;
+}
+
+int redirect_change(struct kernel *k, const struct redirect *r, const int64_t *time, unsigned words)
+{
+	struct timespec nap = { .tv_nsec = LOOK_NS };
+	pthread_mutex_t *lock = lock_of(k, r->tid);
+	int ret = DOES_RUN;
+
+	pthread_mutex_lock(lock);
+	if (!holds_slot(r) ||
+	    copy_to_guest(r->tid, uaddr(r->slot), time, words * sizeof(*time)) < 0) {
+		pthread_mutex_unlock(lock);
+		return -ENOENT;
+	}
+	/* Whoever comes from now on reads the new time; who has read the old one
+	 * is soon seen to wait. */
+	for (int i = 0; i < LOOKS && ret == DOES_RUN; i++) {
+		ret = what_does(r);
+		if (ret == DOES_RUN)
+			nanosleep(&nap, NULL);
+	}
+	if (ret == DOES_WAIT)
+		ret = make_anew(r);
+	pthread_mutex_unlock(lock);
+	return ret == -ESRCH ? -ENOENT : MIN(ret, 0);
+}
+
+/* ---- inject ------------------------------------------------------------- */
+
+/* With the task stopped, and its registers in @r. */
+static int inject(struct kernel *k, struct redirect *r, int nr, const uint64_t arg[6], int slot_arg,
+		  struct itimerspec *time, int64_t *ret)
+{
+	uint64_t with[6];
+	int err = choose_slot(r);
+
+	if (err == 0) {
+		r->serial = atomic_fetch_add(&state(k)->serial, 1) + 1;
+		err = write_slot(r, (const int64_t *)time, sizeof(*time) / sizeof(int64_t));
+	}
+	if (err < 0)
+		return -EAGAIN;
+	memcpy(with, arg, sizeof(with));
+	with[slot_arg] = r->slot;
+	err = tracee_call(r->tid, r->vdso + k->time->image.back[BACK_R8], nr, with, ret);
+	if (err == 0)
+		err = copy_from_guest(r->tid, time, uaddr(r->slot), sizeof(*time));
+	if (err == 0) {
+		struct window_slot s = { .serial = r->serial };
+
+		err = copy_to_guest(r->tid, uaddr(r->slot - TIME_AT), &s,
+				    TIME_AT);
+	}
+	return err;
+}
+
+int redirect_inject(struct kernel *k, pid_t tid, int nr, const uint64_t arg[6], int slot_arg,
+		    struct itimerspec *time, int64_t *ret)
+{
+	struct redirect r = { .tid = tid, .lock = lock_of(k, tid) };
+	struct window_head head;
+	int err;
+
+	if (copy_from_guest(tid, &head, uaddr(WINDOW_BASE), sizeof(head)) < 0 ||
+	    head.magic != WINDOW_MAGIC || !head.vdso)
+		return -ESRCH;
+	r.vdso = head.vdso;
+	pthread_mutex_lock(r.lock);
+	err = tracee_seize(tid);
+	if (err == 0)
+		err = tracee_stop(tid, &r.regs);
+	if (err == 0) {
+		err = inject(k, &r, nr, arg, slot_arg, time, ret);
+		if (err != -ESRCH)
+			tracee_release(tid, &r.regs);
+	}
+	pthread_mutex_unlock(r.lock);
+	return err == -EPERM ? -EAGAIN : err;
+}
