@@ -34,6 +34,7 @@
 #define RET_BYTE 0xc3
 #define STACK_NEAR (256 * 1024)
 #define TIME_AT offsetof(struct window_slot, time)
+#define STATUS_BYTES 16384
 #define LOOKS 40		/* at a task that is on its way into or out of a call */
 #define LOOK_NS 50000
 
@@ -438,6 +439,37 @@ static int inject(struct kernel *k, struct redirect *r, int nr, const uint64_t a
 	return err;
 }
 
+/* A hexadecimal mask behind a name in /proc/TID/status. */
+static uint64_t mask_of(const char *status, const char *name)
+{
+	const char *at = strstr(status, name);
+
+	return at ? strtoull(at + strlen(name), NULL, 16) : 0;
+}
+
+/* Has it a signal to take? */
+static bool has_signal(pid_t tid)
+{
+	cleanup_free char *text = malloc(STATUS_BYTES);
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	if (!text || host_read_file(AT_FDCWD, path, text, STATUS_BYTES) < 0)
+		return true;
+	return (mask_of(text, "\nSigPnd:") | mask_of(text, "\nShdPnd:")) & ~mask_of(text, "\nSigBlk:");
+}
+
+/* Some calls (rt_sigtimedwait, epoll_wait ...) know only EINTR when they are
+ * interrupted. If that was us and no signal, they are made again. */
+static void undo_interrupt(struct redirect *r)
+{
+	if ((int64_t)r->regs.orig_rax < 0 || (int64_t)r->regs.rax != -EINTR || has_signal(r->tid))
+		return;
+	r->regs.rax = r->regs.orig_rax;
+	r->regs.rip -= SYSCALL_BYTES;
+	r->regs.orig_rax = -1;
+}
+
 int redirect_inject(struct kernel *k, pid_t tid, int nr, const uint64_t arg[6], int slot_arg,
 		    struct itimerspec *time, int64_t *ret)
 {
@@ -455,8 +487,10 @@ int redirect_inject(struct kernel *k, pid_t tid, int nr, const uint64_t arg[6], 
 		err = tracee_stop(tid, &r.regs);
 	if (err == 0) {
 		err = inject(k, &r, nr, arg, slot_arg, time, ret);
-		if (err != -ESRCH)
+		if (err != -ESRCH) {
+			undo_interrupt(&r);
 			tracee_release(tid, &r.regs);
+		}
 	}
 	pthread_mutex_unlock(r.lock);
 	return err == -EPERM ? -EAGAIN : err;

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Suite "waits": what waits by a clock of the guest's
+
+waits.c makes every kind of call that waits until a time. What it prints is the
+same natively: it is run both ways and compared. Nothing is timed tightly: too
+early is an error, and so is more than two seconds too late.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+
+import harness
+from harness import Failed, Skipped, test
+
+HERE = os.path.join(harness.TESTS, "time")
+USERS = ("root", "user", "single")
+VARIANTS = {
+    "glibc": ["cc", "-O2", "-pthread"],
+    "static": ["cc", "-O2", "-pthread", "-static"],
+    "musl": ["musl-gcc", "-O2", "-pthread", "-static"],
+}
+CLOCKS = {
+    "ahead": ["time.realtime=+1d"],
+    "behind": ["time.realtime=-1d"],
+    "fast": ["time.rate=10"],
+    "slow": ["time.rate=0.1"],
+}
+building = threading.Lock()
+
+
+def build(case, variant):
+    """The program of a variant; built once in a run."""
+    command = VARIANTS[variant]
+    out = os.path.join(case.ctx.build, "time-waits-" + variant)
+    with building:
+        if os.path.exists(out):
+            return out
+        if shutil.which(command[0]) is None:
+            raise Skipped(f"{command[0]} is not installed")
+        done = subprocess.run([*command, "-D_GNU_SOURCE", "-o", out, os.path.join(HERE, "waits.c")],
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise Failed(f"{variant} does not build:\n{done.stderr}")
+        os.chmod(out, 0o755)
+    return out
+
+
+def options(clock, *more):
+    settings = CLOCKS.get(clock, [clock] if clock else [])
+    return ["-p", "time-lab", *[x for value in (*settings, *more) for x in ("--set", value)]]
+
+
+def no_failure(result):
+    bad = [line for line in result.out.splitlines() if line.startswith("FAILED")]
+    if bad or result.status:
+        raise Failed("\n".join(bad[:20]) + "\n" + result.text())
+    return result
+
+
+def same(case, program, *args, clock, timeout=120):
+    native = no_failure(case.command([program, *args], timeout=timeout))
+    guest = no_failure(case.run(program, *args, options=options(clock), timeout=timeout))
+    case.equal("what it prints", guest.out, native.out)
+
+
+def deadlines(variant, clock):
+    def run(case):
+        program = build(case, variant)
+        for id in ("0", "1"):
+            same(case, program, "deadlines", id, clock=clock)
+
+    return run
+
+
+def compared(variant, what, *args):
+    def run(case):
+        for clock in ("ahead", "behind"):
+            same(case, build(case, variant), what, *args, clock=clock)
+
+    return run
+
+
+for variant in VARIANTS:
+    users = USERS if variant == "glibc" else ("root", "user")
+    for clock in CLOCKS:
+        harness.add("waits", f"deadlines-{variant}-{clock}", deadlines(variant, clock), users=users, policies=(None,))
+    for what, *args in (("bad",), ("signals",), ("cancel",), ("family",), ("storm", "3000")):
+        harness.add("waits", f"{what}-{variant}", compared(variant, what, *args), users=users, policies=(None,))
+
+
+# -- a clock that changes meanwhile -----------------------------------------
+
+
+def moved(variant, clock_id, seconds, start, actions, least, most):
+    """Waits for @seconds of the guest's end between @least and @most of the host's after the last change."""
+
+    def run(case):
+        p = case.start(build(case, variant), "moved", clock_id, seconds, options=options(start), stdin=subprocess.PIPE)
+        if p.stdout.readline() != b"ready\n":
+            raise Failed("not ready: " + p.stderr.read().decode())
+        begin = time.monotonic()
+        for action in actions:
+            if callable(action):
+                action = action(case, p.guest)
+            if action:
+                case.status(case.weir("time", p.guest, *action), 0)
+        p.stdin.write(b"\n")
+        p.stdin.flush()
+        out, err = p.communicate(timeout=100)
+        took = time.monotonic() - begin
+        no_failure(harness.Result(["moved"], p.returncode, out.decode(), err.decode(), took))
+        case.true(f"took {took:.1f} s, not {least} to {most}", least <= took <= most)
+        stats = re.findall(r"(\d+) moved when", case.weir("log", p.guest).out)
+        case.note(f"{took:.1f} s {stats}")
+
+    return run
+
+
+def set_by(seconds):
+    def action(case, name):
+        now = json.loads(case.weir("time", "--json", name).out)["realtime_ns"] / 1e9 + seconds
+        return ["set", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))]
+
+    return action
+
+
+def rest(seconds):
+    def action(case, name):
+        time.sleep(seconds)
+
+    return action
+
+
+# 3600 s to wait: they end early because the clock says so. 5 s: late for the same reason.
+MOVES = {
+    "set-ahead": ("0", "3600", "ahead", [set_by(4000)], 0, 15),
+    "set-back": ("0", "5", "ahead", [set_by(-4)], 6, 30),
+    "offset": ("0", "3600", None, [["offset", "+2h"]], 0, 15),
+    "rate": ("0", "100", "time.waits=all", [["rate", "100"]], 0, 15),
+    "rate-monotonic": ("1", "100", "time.waits=all", [["rate", "100"]], 0, 15),
+    "frozen-thawed": ("0", "2", "time.waits=all", [["freeze"], rest(4), ["thaw"]], 4, 30),
+    "frozen-monotonic": ("1", "2", "time.waits=all", [["freeze"], rest(4), ["thaw"]], 4, 30),
+}
+for variant in ("glibc", "musl"):
+    for name, how in MOVES.items():
+        users = USERS if variant == "glibc" else ("root", "user")
+        harness.add("waits", f"moved-{name}-{variant}", moved(variant, *how), users=users, policies=(None,))
+
+
+# -- other programs ---------------------------------------------------------
+
+
+@test("waits", users=USERS, policies=(None,))
+def python_conditions(case):
+    r = case.run("python3", "-c", """
+import threading, time
+for kind in (threading.Condition, threading.Event):
+    c = kind()
+    for s in (0.05, 0.2):
+        a = time.time()
+        if kind is threading.Event: c.wait(s)
+        else:
+            with c: c.wait(s)
+        took = time.time() - a
+        print('ok' if s <= took + 0.001 and took < s + 2 else took)
+lock = threading.Lock(); lock.acquire()
+a = time.time(); print(lock.acquire(timeout=0.1), 0.099 < time.time() - a < 2)
+""", options=options("ahead"))
+    case.equal("waits", r.out.split(), ["ok"] * 4 + ["False", "True"])
+
+
+@test("waits", users=("root", "user"), policies=(None,))
+def under_strace(case):
+    """Traced already: the time is put into the program's memory. It is late enough, and not late."""
+    if shutil.which("strace") is None:
+        raise Skipped("no strace")
+    program = build(case, "glibc")
+    for kind in ("futex", "cond", "nanosleep", "mq_receive", "timerfd", "timer"):
+        no_failure(case.run("strace", "-f", "-o", "/dev/null", program, "one", kind, "0.3", options=options("ahead")))
+
+
+@test("waits", users=("root", "user"), policies=(None,))
+def gdb_comes_and_goes(case):
+    if shutil.which("gdb") is None:
+        raise Skipped("no gdb")
+    program = build(case, "glibc")
+    for kind in ("futex", "cond", "nanosleep"):
+        script = (f"{program} one {kind} 3 & sleep 0.5; "
+                  "gdb -nx -q -batch -p $! -ex bt -ex detach >/dev/null 2>&1 || echo FAILED gdb; wait $!")
+        no_failure(case.shell(script, options=options("behind"), timeout=100))
+
+
+@test("waits", users=USERS, policies=(None,))
+def the_window_is_somebody_elses(case):
+    """A program that has mapped something where the window would be."""
+    r = case.run("python3", "-c", """
+import ctypes, threading, time
+m = ctypes.CDLL(None).mmap; m.restype = ctypes.c_void_p
+print(hex(m(ctypes.c_void_p(0x4a5b00000000), 65536, 3, 0x100022, -1, ctypes.c_long(0))))
+a = time.time()
+c = threading.Condition()
+with c: c.wait(0.2)
+print(0.199 < time.time() - a < 2)
+""", options=options("ahead"))
+    case.equal("what it prints", r.out.split(), ["0x4a5b00000000", "True"])
+
+
+@test("waits", users=USERS, policies=(None,))
+def relative_waits_do_not_stop(case):
+    """With an offset only what needs it stops."""
+    name = case.detached("/bin/sleep", "100", options=options("ahead")[2:])
+    case.status(case.weir("exec", name, "--", "python3", "-c",
+                          "import time, select\nfor i in range(20): time.sleep(0.001); select.select([], [], [], 0.001)"), 0)
+    stats = json.loads(case.weir("stats", "--json", name).out)
+    stopped = {t["syscall"]: t["count"] for t in stats["traps"]}
+    case.true(f"few stops: {stopped}", all(stopped.get(n, 0) < 20 for n in ("nanosleep", "clock_nanosleep", "select",
+                                                                             "pselect6", "futex")))
+
+
+@test("waits", users=("root",), policies=(None,))
+def without_a_clock_nothing_of_it(case):
+    name = case.detached("/bin/sleep", "100")
+    case.weir("exec", name, "--", "python3", "-c", "import threading\nc = threading.Condition()\nwith c: c.wait(0.01)")
+    stats = json.loads(case.weir("stats", "--json", name).out)
+    stopped = {t["syscall"] for t in stats["traps"]}
+    case.true(f"stops: {stopped}", not stopped & {"futex", "clock_nanosleep", "timerfd_settime"})
