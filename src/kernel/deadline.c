@@ -106,7 +106,9 @@ int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec
 	ns = on_clock(k->time, ns_of(&t.at), t.clock, by);
 	if (d->span)
 		ns -= host_reads(k->time, by);
-	*ret = timespec_of(MAX(ns, 1));
+	*ret = timespec_of(MAX(ns, 1) + (d->timeval ? 999 : 0));
+	if (d->timeval)
+		ret->tv_nsec /= 1000;
 	return 0;
 }
 
@@ -219,7 +221,7 @@ static const int arg_of[NUM_VCLOCK_BACK] = {
 };
 
 long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
-		   const struct deadline *what)
+		   const struct redirect_how *how, const struct deadline *what)
 {
 	struct timespec host;
 	struct redirect r;
@@ -229,33 +231,110 @@ long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
 	if (deadline_to_host(k, what, &host, &changes) < 0)
 		return call_continue(c, "no time, or no clock of the guest's: the host says so");
 	ret = redirect_begin(k, c, back, &r);
+	if (ret == -EAGAIN && how && how->nr)
+		return call_continue(c, "it cannot be redirected, and waits by the host's clock");
 	if (ret == -EAGAIN)
 		return in_place(k, c, arg_of[back], (const int64_t *)&host, 2);
 	c->reply = REPLY_SENT;
 	atomic_fetch_add(&k->time->count.redirected, ret == 0);
 	if (ret < 0)
 		return 0;
+	r.nr = how && how->nr ? how->nr : r.nr;
 	/* Into the table first: a change that comes now finds it there. */
 	remember(k->time->deadlines, &r, what, &host);
-	redirect_commit(k, &r, (const int64_t *)&host, 2);
+	redirect_commit(k, &r, how, (const int64_t *)&host, 2);
 	if (timekeeper_changes(k->time) != changes)
 		deadlines_changed(k);
 	return 0;
 }
 
-long deadline_set(struct kernel *k, struct call *c, enum vclock_back back, const int64_t *time,
-		  unsigned words)
+long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
+		  const struct redirect_how *how, const int64_t *time, unsigned words)
 {
 	struct redirect r;
 	int ret = redirect_begin(k, c, back, &r);
 
+	if (ret == -EAGAIN && how)
+		return call_continue(c, "it cannot be redirected, and goes by the host's clock");
 	if (ret == -EAGAIN)
 		return in_place(k, c, arg_of[back], time, words);
 	c->reply = REPLY_SENT;
 	atomic_fetch_add(&k->time->count.redirected, ret == 0);
 	if (ret == 0)
-		redirect_commit(k, &r, time, words);
+		redirect_commit(k, &r, how, time, words);
 	return 0;
+}
+
+/* ---- what a call has written -------------------------------------------- */
+
+static struct timespec guest_span(struct kernel *k, const int64_t host[2], int64_t unit)
+{
+	int64_t ns = host[0] > NEVER_SEC ? INT64_MAX : host[0] * (int64_t)NSEC_PER_SEC + host[1] * unit;
+	struct timespec ts = timespec_of(timekeeper_guest_span(k->time, ns));
+
+	ts.tv_nsec /= unit;
+	return ts;
+}
+
+static void finish_slept(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
+{
+	struct timespec ts = guest_span(k, s->time + 2, 1);
+
+	if ((int64_t)c->arg[3] == -EINTR)
+		copy_to_guest(c->tid, uaddr(out), &ts, sizeof(ts));
+}
+
+static void finish_left(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
+{
+	struct timespec ts = guest_span(k, s->time, s->finish == FINISH_LEFT ? 1 : 1000);
+
+	copy_to_guest(c->tid, uaddr(out), &ts, sizeof(ts));
+}
+
+static void finish_itimer(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
+{
+	int64_t unit = s->finish == FINISH_ITIMERSPEC ? 1 : 1000, is[4];
+	struct timespec ts[2];
+
+	if ((int64_t)c->arg[3] < 0 || copy_from_guest(c->tid, is, uaddr(out), sizeof(is)) < 0)
+		return;
+	ts[0] = guest_span(k, is, unit);
+	ts[1] = guest_span(k, is + 2, unit);
+	copy_to_guest(c->tid, uaddr(out), ts, sizeof(ts));
+}
+
+/* Whole seconds; not 0 if anything is left, as alarm(2) has it. */
+static void finish_alarm(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
+{
+	struct timespec left = guest_span(k, s->time + 2, 1000);
+
+	if (c->arg[3] == 0)
+		c->arg[3] = left.tv_sec + (left.tv_nsec >= 500000 || (!left.tv_sec && left.tv_nsec));
+}
+
+static void (*const finishers[])(struct kernel *k, struct call *c, struct window_slot *s,
+				 uint64_t out) = {
+	[FINISH_SLEPT] = finish_slept,	     [FINISH_LEFT] = finish_left,
+	[FINISH_LEFT_TIMEVAL] = finish_left, [FINISH_ITIMERSPEC] = finish_itimer,
+	[FINISH_ITIMERVAL] = finish_itimer,  [FINISH_ALARM] = finish_alarm,
+};
+
+/* The slot is in the guest's memory: what is wrong with it is the guest's harm. */
+long deadline_finish(struct kernel *k, struct call *c)
+{
+	uint64_t at = c->arg[4] - offsetof(struct window_slot, time);
+	struct window_slot s;
+
+	if (copy_from_guest(c->tid, &s, uaddr(at), sizeof(s)) == 0 && call_valid(c) &&
+	    s.finish < ARRAY_SIZE(finishers) && finishers[s.finish] && s.out < NUM_VCLOCK_BACK) {
+		const uint64_t reg[NUM_VCLOCK_BACK] = { [BACK_RDI] = s.rdi, [BACK_RSI] = s.rsi,
+							[BACK_RDX] = s.rdx, [BACK_R10] = s.r10,
+							[BACK_R8] = s.r8 };
+
+		if (reg[s.out] || s.finish == FINISH_ALARM)
+			finishers[s.finish](k, c, &s, reg[s.out]);
+	}
+	return (int64_t)c->arg[3];
 }
 
 /* ---- changes ------------------------------------------------------------ */

@@ -24,6 +24,7 @@ struct deadline {
 	clockid_t host;		/* the host's clock that this call waits by */
 	struct timespec at;	/* of the guest's */
 	bool span;		/* the call takes the time that is left until then */
+	bool timeval;		/* in microseconds */
 };
 
 /* After the clocks are made. Return: 0 or a negative errno. */
@@ -42,11 +43,13 @@ int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec
 /**
  * deadline_wait() - Let a call wait for a time of the guest's
  * @c: not yet answered; it reads a timespec through one register
+ * @how: what else is changed, or NULL; with a call of another number it is one
+ *       whose timeout is not in memory
  *
  * It is answered here, redirected or not. Return: what the handler is to return.
  */
 long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
-		   const struct deadline *d);
+		   const struct redirect_how *how, const struct deadline *d);
 
 /**
  * deadline_set() - Let a call that does not wait read another time
@@ -54,8 +57,15 @@ long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
  *
  * Return: as deadline_wait().
  */
-long deadline_set(struct kernel *k, struct call *c, enum vclock_back back, const int64_t *time,
-		  unsigned words);
+long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
+		  const struct redirect_how *how, const int64_t *time, unsigned words);
+
+/* sys_sleep.c: FUTEX_WAIT and clock_nanosleep(2) without TIMER_ABSTIME. */
+long sleep_futex(struct kernel *k, struct call *c);
+long sleep_clock(struct kernel *k, struct call *c);
+
+/* VCLOCK_FINISH: a redirected call is over, and has written a time. */
+long deadline_finish(struct kernel *k, struct call *c);
 
 /* The clocks have changed: let the thread look at all that wait. Any thread. */
 void deadlines_changed(struct kernel *k);

@@ -202,7 +202,7 @@ static int choose_slot(struct redirect *r)
 	if (copy_from_guest(r->tid, s, uaddr(slot_address(r->tid, 0)), sizeof(s)) < 0)
 		return -EFAULT;
 	for (int i = 0; i < REDIRECT_SLOTS; i++)
-		if ((s[i].busy & 0xff) == SLOT_FREE && (best < 0 || s[i].serial < s[best].serial))
+		if (s[i].busy == SLOT_FREE && (best < 0 || s[i].serial < s[best].serial))
 			best = i;
 	for (int i = 0; i < REDIRECT_SLOTS && best < 0; i++)
 		if (is_over(&s[i], slot_address(r->tid, i) + TIME_AT, r->tid, r->regs.rsp))
@@ -277,7 +277,8 @@ int redirect_begin(struct kernel *k, struct call *c, enum vclock_back back, stru
 
 /* ---- commit ------------------------------------------------------------- */
 
-static int write_slot(const struct redirect *r, const int64_t *time, unsigned words)
+static int write_slot(const struct redirect *r, const struct redirect_how *how, const int64_t *time,
+		      unsigned words)
 {
 	struct window_slot s = {
 		.serial = r->serial,
@@ -289,6 +290,8 @@ static int write_slot(const struct redirect *r, const int64_t *time, unsigned wo
 		.rdx = r->regs.rdx,
 		.r10 = r->regs.r10,
 		.r8 = r->regs.r8,
+		.finish = how->finish,
+		.out = how->out,
 		.tid = r->tid,
 	};
 
@@ -297,14 +300,36 @@ static int write_slot(const struct redirect *r, const int64_t *time, unsigned wo
 			     sizeof(s));
 }
 
-int redirect_commit(struct kernel *k, struct redirect *r, const int64_t *time, unsigned words)
+static void change_registers(struct user_regs_struct *regs, const struct redirect *r,
+			     const struct redirect_how *how)
+{
+	*timeout_register(regs, r->back) = r->slot;
+	for (size_t i = 0; i < ARRAY_SIZE(how->change); i++) {
+		unsigned long long *reg = timeout_register(regs, how->change[i].reg);
+
+		if (how->change[i].what == PUT_NULL)
+			*reg = 0;
+		else if (how->change[i].what == PUT_SLOT)
+			*reg = r->slot;
+		else if (how->change[i].what == PUT_SECOND)
+			*reg = r->slot + 2 * sizeof(int64_t);
+	}
+}
+
+static const struct redirect_how as_it_was;
+
+int redirect_commit(struct kernel *k, struct redirect *r, const struct redirect_how *how,
+		    const int64_t *time, unsigned words)
 {
 	struct user_regs_struct regs = r->regs;
-	int ret = write_slot(r, time, words);
+	int ret;
 
+	how = how ? how : &as_it_was;
+	r->nr = how->nr ? how->nr : r->nr;
+	ret = write_slot(r, how, time, words);
 	if (ret < 0)
 		return give_back(k, r, ret);
-	*timeout_register(&regs, r->back) = r->slot;
+	change_registers(&regs, r, how);
 	regs.rip = r->by_return ? regs.rip - SYSCALL_BYTES : r->vdso + k->time->image.back[r->back];
 	regs.rax = r->nr;
 	regs.orig_rax = -1;
@@ -370,7 +395,7 @@ static bool holds_slot(const struct redirect *r)
 
 	return copy_from_guest(r->tid, &s, uaddr(r->slot - TIME_AT),
 			       sizeof(s)) == 0 &&
-	       s.serial == r->serial && s.tid == (uint64_t)r->tid && (s.busy & 0xff) != SLOT_FREE;
+	       s.serial == r->serial && s.tid == (uint64_t)r->tid && s.busy != SLOT_FREE;
 }
 
 bool redirect_waits(struct kernel *k, const struct redirect *r)
@@ -421,7 +446,7 @@ static int inject(struct kernel *k, struct redirect *r, int nr, const uint64_t a
 
 	if (err == 0) {
 		r->serial = atomic_fetch_add(&state(k)->serial, 1) + 1;
-		err = write_slot(r, (const int64_t *)time, sizeof(*time) / sizeof(int64_t));
+		err = write_slot(r, &as_it_was, (const int64_t *)time, sizeof(*time) / sizeof(int64_t));
 	}
 	if (err < 0)
 		return -EAGAIN;

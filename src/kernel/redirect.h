@@ -45,6 +45,17 @@ struct redirects {
 	_Atomic pid_t refused[REDIRECT_REFUSED];	/* tasks that could not get a window */
 };
 
+/* What else of a call is changed. */
+struct redirect_how {
+	int nr;			/* the call that is made; 0: the same */
+	enum finish finish;
+	enum vclock_back out;	/* the register whose old value FINISH_ works on */
+	struct {
+		enum { LEAVE, PUT_NULL, PUT_SLOT, PUT_SECOND } what;	/* PUT_SECOND: its time[2] */
+		enum vclock_back reg;
+	} change[2];
+};
+
 /* A task in the middle of it, and afterwards: where its deadline is. */
 struct redirect {
 	pid_t tid;
@@ -71,8 +82,10 @@ void redirects_init(struct redirects *r);
  */
 int redirect_begin(struct kernel *k, struct call *c, enum vclock_back back, struct redirect *ret);
 
-/* Let it go on with up to four words for its timeout. Return: 0 or -ESRCH. */
-int redirect_commit(struct kernel *k, struct redirect *r, const int64_t *time, unsigned words);
+/* Let it go on with up to four words for its timeout; @how may be NULL.
+ * Return: 0 or -ESRCH. */
+int redirect_commit(struct kernel *k, struct redirect *r, const struct redirect_how *how,
+		    const int64_t *time, unsigned words);
 
 /**
  * redirect_change() - Change the time of a redirected call that may still wait

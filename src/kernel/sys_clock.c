@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "kernel/log.h"
+#include "kernel/deadline.h"
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
@@ -160,6 +161,8 @@ long sys_clock_gettime(struct kernel *k, struct call *c)
 		return give_page(t, c);
 	if (c->arg[2] == VCLOCK_TELL && t->image.how == IMAGE_READS)
 		return note_page(t, c);
+	if (c->arg[2] == VCLOCK_FINISH && !c->arg[1])
+		return deadline_finish(k, c);
 	if (is_host_part(t, c))
 		return call_continue(c, "the host's part of a reading that goes on in the vDSO");
 	if (timekeeper_read(t, arg_int(c, 0), &ts) < 0)

@@ -68,11 +68,13 @@ long sys_futex(struct kernel *k, struct call *c)
 	struct deadline d;
 	long ret;
 
+	if (cmd == FUTEX_WAIT)
+		return sleep_futex(k, c);
 	if (!get(k, c, 3, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, &d))
 		return as_it_is(c);
 	ret = cmd == FUTEX_WAIT_BITSET ? futex_at_once(k, c, &d) : 0;
 	if (!ret)
-		return deadline_wait(k, c, BACK_R10, &d);
+		return deadline_wait(k, c, BACK_R10, NULL, &d);
 	atomic_fetch_add(&k->time->count.at_once, 1);
 	return ret;
 }
@@ -83,7 +85,7 @@ long sys_futex_waitv(struct kernel *k, struct call *c)
 
 	if (!get(k, c, 3, arg_int(c, 4), &d))
 		return as_it_is(c);
-	return deadline_wait(k, c, BACK_R10, &d);
+	return deadline_wait(k, c, BACK_R10, NULL, &d);
 }
 
 long sys_futex_wait(struct kernel *k, struct call *c)
@@ -92,7 +94,7 @@ long sys_futex_wait(struct kernel *k, struct call *c)
 
 	if (!get(k, c, 4, arg_int(c, 5), &d))
 		return as_it_is(c);
-	return deadline_wait(k, c, BACK_R8, &d);
+	return deadline_wait(k, c, BACK_R8, NULL, &d);
 }
 
 /* ---- sleeping and message queues ---------------------------------------- */
@@ -101,10 +103,12 @@ long sys_clock_nanosleep(struct kernel *k, struct call *c)
 {
 	struct deadline d;
 
-	if (!(arg_int(c, 1) & TIMER_ABSTIME) || !get(k, c, 2, arg_int(c, 0), &d))
+	if (!(arg_int(c, 1) & TIMER_ABSTIME))
+		return sleep_clock(k, c);
+	if (!get(k, c, 2, arg_int(c, 0), &d))
 		return as_it_is(c);
 	if (!has_passed(k, &d))
-		return deadline_wait(k, c, BACK_RDX, &d);
+		return deadline_wait(k, c, BACK_RDX, NULL, &d);
 	atomic_fetch_add(&k->time->count.at_once, 1);
 	return 0;
 }
@@ -115,7 +119,7 @@ static long mq_timed(struct kernel *k, struct call *c)
 
 	if (!get(k, c, 4, CLOCK_REALTIME, &d))
 		return as_it_is(c);
-	return deadline_wait(k, c, BACK_R8, &d);
+	return deadline_wait(k, c, BACK_R8, NULL, &d);
 }
 
 long sys_mq_timedsend(struct kernel *k, struct call *c)

@@ -331,6 +331,17 @@ uint64_t timekeeper_changes(struct timekeeper *t)
 	return n;
 }
 
+int64_t timekeeper_guest_span(struct timekeeper *t, int64_t host_ns)
+{
+	unsigned __int128 ns;
+
+	pthread_mutex_lock(&t->lock);
+	ns = t->model.frozen ? (unsigned __int128)host_ns :
+			       (unsigned __int128)host_ns * t->model.rate / POLICY_RATE_ONE;
+	pthread_mutex_unlock(&t->lock);
+	return ns > INT64_MAX ? INT64_MAX : (int64_t)ns;
+}
+
 uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns)
 {
 	uint64_t ns;

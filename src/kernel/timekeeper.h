@@ -119,6 +119,9 @@ int timekeeper_to_host(struct timekeeper *t, clockid_t id, const struct timespec
 /* How often the clocks have been changed. */
 uint64_t timekeeper_changes(struct timekeeper *t);
 
+/* And back: ns of the guest's in a span of the host's, rounded down. */
+int64_t timekeeper_guest_span(struct timekeeper *t, int64_t host_ns);
+
 /* ns of the host that a span of ns of the guest's takes, see time_model_span(). */
 uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns);
 

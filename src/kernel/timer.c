@@ -290,7 +290,7 @@ long sys_timer_settime(struct kernel *k, struct call *c)
 	if (!call_valid(c))
 		return -ESRCH;
 	remember(k, &t);
-	ret = deadline_set(k, c, BACK_RDX, (const int64_t *)&host, sizeof(host) / sizeof(int64_t));
+	ret = deadline_set(k, c, BACK_RDX, NULL, (const int64_t *)&host, sizeof(host) / sizeof(int64_t));
 	if (timekeeper_changes(k->time) != changes)
 		deadlines_changed(k);
 	return ret;

@@ -33,6 +33,7 @@ struct family {
 	const char *twins;	/* NULL: the calls are twins of each other */
 	bool whole;		/* only a call restricted for all its arguments has these twins */
 	bool refused;		/* only a call that is denied or killed has them */
+	bool timed;		/* a fix of them translates their timeouts, and restricts nothing */
 	const char *arg;	/* the twin is one only with this value of this argument */
 	uint64_t value;
 };
@@ -70,9 +71,9 @@ static const struct family families[] = {
 { "write writev pwrite64 pwritev pwritev2" },
 { "dup dup2 dup3" },
 { "pipe pipe2" },
-{ "select pselect6" },
-{ "poll ppoll" },
-{ "epoll_wait epoll_pwait epoll_pwait2" },
+{ "select pselect6", .timed = true },
+{ "poll ppoll", .timed = true },
+{ "epoll_wait epoll_pwait epoll_pwait2", .timed = true },
 { "epoll_create epoll_create1" },
 { "eventfd eventfd2" },
 { "signalfd signalfd4" },
@@ -263,7 +264,8 @@ static int check_pair(struct pair *p, struct policy_error *err)
 		if (p->family->arg && call_arg_find(p->twin, p->family->arg, &fixed) == 0)
 			twin_arg[fixed.index] = p->family->value;
 		r = lanes_lookup(p->lanes, AUDIT_ARCH_X86_64, p->call, arg);
-		if (!restricts(r) || (p->family->refused && !refuses(r)))
+		if (!restricts(r) || (p->family->refused && !refuses(r)) ||
+		    (p->family->timed && r->lane == LANE_FIX))
 			continue;
 		t = lanes_lookup(p->lanes, AUDIT_ARCH_X86_64, p->twin, twin_arg);
 		if (passes(t))

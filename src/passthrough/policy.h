@@ -138,7 +138,7 @@ enum policy_realtime {
 enum policy_waits {
 	WAITS_HOST,		/* none */
 	WAITS_REALTIME,		/* until a time of REALTIME */
-	WAITS_ALL,		/* until a time of any of its clocks */
+	WAITS_ALL,		/* until a time of any of its clocks, and for any span */
 	WAITS_AUTO,		/* not said: as much as the policy's clocks need */
 };
 

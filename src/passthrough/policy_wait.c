@@ -31,6 +31,9 @@
 #define FUTEX_OP(op) "op &0xffffff7f== " op
 #define ABSTIME "flags &1== 1"	/* TIMER_ABSTIME and TFD_TIMER_ABSTIME */
 
+/* The time is in the register: more than 0, and not negative, which is for ever. */
+#define MILLISECONDS "timeout > 0"
+
 static const struct wait_rule {
 	const char *call, *time;	/* the argument that leads to the time */
 	const char *tests;		/* NULL: whenever there is a time */
@@ -55,6 +58,23 @@ static const struct wait_rule {
 	{ "mq_timedreceive", "abs_timeout", NULL, WAITS_REALTIME },
 	{ "timer_settime", "new_setting", ABSTIME, WAITS_REALTIME },
 	{ "timerfd_settime", "utmr", ABSTIME, WAITS_REALTIME },
+	/* for a span of time */
+	{ "futex", "timeout", FUTEX_OP("FUTEX_WAIT"), WAITS_ALL },
+	{ "clock_nanosleep", "request",
+	  "flags &1== 0 and clockid in (CLOCK_REALTIME CLOCK_REALTIME_ALARM CLOCK_TAI CLOCK_MONOTONIC CLOCK_BOOTTIME CLOCK_BOOTTIME_ALARM)",
+	  WAITS_ALL },
+	{ "nanosleep", "request", NULL, WAITS_ALL },
+	{ "poll", "timeout", MILLISECONDS, WAITS_ALL },
+	{ "ppoll", "tsp", NULL, WAITS_ALL },
+	{ "select", "tvp", NULL, WAITS_ALL },
+	{ "pselect6", "tsp", NULL, WAITS_ALL },
+	{ "epoll_wait", "timeout", MILLISECONDS, WAITS_ALL },
+	{ "epoll_pwait", "timeout", MILLISECONDS, WAITS_ALL },
+	{ "epoll_pwait2", "timeout", NULL, WAITS_ALL },
+	{ "rt_sigtimedwait", "uts", NULL, WAITS_ALL },
+	{ "semtimedop", "timeout", NULL, WAITS_ALL },
+	{ "io_getevents", "timeout", NULL, WAITS_ALL },
+	{ "io_pgetevents", "timeout", NULL, WAITS_ALL },
 };
 
 /* The decision without the rule: does the call pass? */
@@ -94,7 +114,7 @@ static int make_rule(struct loader *ld, const struct wait_rule *w, const char *l
 		     const char *test, const struct policy_pos *pos, struct policy_rule *ret)
 {
 	struct policy_entry e = { .section = "syscalls", .key = w->call, .pos = *pos };
-	char value[256], text[320];
+	char value[320], text[400];
 
 	*ret = (struct policy_rule){ .nr = syscall_number(w->call), .pos = *pos };
 	snprintf(value, sizeof(value), "%s if %s%s%s %s", lane, w->tests ? w->tests : "",
@@ -109,14 +129,15 @@ static int add_rules(struct loader *ld, const struct wait_rule *w, const struct 
 		     struct edges *edges)
 {
 	struct policy_rule stop, pass;
-	int ret = make_rule(ld, w, "fix", "!= 0", pos, &stop);
+	bool number = w->tests && streq(w->tests, MILLISECONDS);
+	int ret = make_rule(ld, w, "fix", number ? "<= 0x7fffffff" : "!= 0", pos, &stop);
 
-	if (ret == 0)
+	if (ret == 0 && !number)
 		ret = make_rule(ld, w, "pass", "&" WINDOW_MASK_TEXT "== " WINDOW_TEXT, pos, &pass);
 	if (ret < 0 || !all_pass(ld->p, &stop, edges))
 		return ret;
 	ret = policy_rule_add(ld, &stop);
-	return ret < 0 ? ret : policy_rule_add(ld, &pass);
+	return ret < 0 || number ? ret : policy_rule_add(ld, &pass);
 }
 
 /* Unless the policy says it: as much as its own clocks need. */

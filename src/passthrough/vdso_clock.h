@@ -73,6 +73,11 @@ struct vclock_head {
 #define VCLOCK_ASK UINT64_C(0x6b73612072696577)
 #define VCLOCK_TELL UINT64_C(0x6c6c657420726577)
 
+/* And vdso_return.S: with the result of the call before in the fourth argument,
+ * and in the fifth the slot. What it returns is that result, or what the guest
+ * kernel makes of it. */
+#define VCLOCK_FINISH UINT64_C(0x687369666e697277)
+
 /* Guest nanoseconds at host nanoseconds @h of a map with scaled = 1. A host
  * time before h0 (a coarse clock, another CPU's) counts as h0: no reading goes
  * backwards over a change of the rate. */

@@ -31,15 +31,29 @@ struct window_head {
 /* One redirected call. vdso_return.S knows the layout. */
 struct window_slot {
 	uint64_t serial, rsp;
-	uint64_t busy;		/* enum: the low byte is cleared by vdso_return.S */
+	uint8_t busy;		/* SLOT_; cleared by vdso_return.S */
+	uint8_t finish;		/* FINISH_: what is to be done behind the call */
+	uint8_t out;		/* enum vclock_back: the register that leads to where it is done */
+	uint8_t unused[5];
 	uint64_t ret;		/* where the program goes on */
 	uint64_t rdi, rsi, rdx, r10, r8;	/* its registers */
-	uint64_t unused, tid;
+	uint64_t reserved, tid;
 	int64_t time[4];	/* a timespec or an itimerspec */
 	uint64_t pad;
 };
 
 enum { SLOT_FREE, SLOT_BACK, SLOT_RETURN };
+
+/* Times of the host's that a call has written, and where the guest's go. */
+enum finish {
+	FINISH_NONE,
+	FINISH_SLEPT,		/* interrupted: a timespec in the slot's time[2]; to @out */
+	FINISH_LEFT,		/* a timespec in the slot's time[0]; to @out */
+	FINISH_LEFT_TIMEVAL,	/* a timeval there */
+	FINISH_ITIMERSPEC,	/* at @out, and to stay there */
+	FINISH_ITIMERVAL,
+	FINISH_ALARM,		/* an itimerval in the slot: the result in seconds */
+};
 
 #define REDIRECT_SLOTS 8
 #define REDIRECT_GROUPS 1024
@@ -49,6 +63,7 @@ enum { SLOT_FREE, SLOT_BACK, SLOT_RETURN };
 _Static_assert(sizeof(struct window_slot) == 128, "slots do not cross pages");
 _Static_assert(offsetof(struct window_slot, time) - offsetof(struct window_slot, ret) == 64 &&
 	       offsetof(struct window_slot, time) - offsetof(struct window_slot, busy) == 72 &&
+	       offsetof(struct window_slot, time) - offsetof(struct window_slot, finish) == 71 &&
 	       offsetof(struct window_slot, time) - offsetof(struct window_slot, rdi) == 56 &&
 	       offsetof(struct window_slot, time) - offsetof(struct window_slot, r8) == 24,
 	       "vdso_return.S has these numbers");
