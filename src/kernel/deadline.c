@@ -293,14 +293,13 @@ static void finish_left(struct kernel *k, struct call *c, struct window_slot *s,
 
 static void finish_itimer(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
 {
-	int64_t unit = s->finish == FINISH_ITIMERSPEC ? 1 : 1000, is[4];
+	int64_t unit = s->finish == FINISH_ITIMERSPEC ? 1 : 1000;
 	struct timespec ts[2];
 
-	if ((int64_t)c->arg[3] < 0 || copy_from_guest(c->tid, is, uaddr(out), sizeof(is)) < 0)
-		return;
-	ts[0] = guest_span(k, is, unit);
-	ts[1] = guest_span(k, is + 2, unit);
-	copy_to_guest(c->tid, uaddr(out), ts, sizeof(ts));
+	ts[0] = guest_span(k, s->time, unit);
+	ts[1] = guest_span(k, s->time + 2, unit);
+	if ((int64_t)c->arg[3] == 0)
+		copy_to_guest(c->tid, uaddr(out), ts, sizeof(ts));
 }
 
 /* Whole seconds; not 0 if anything is left, as alarm(2) has it. */

@@ -307,8 +307,8 @@ static void change_registers(struct user_regs_struct *regs, const struct redirec
 	for (size_t i = 0; i < ARRAY_SIZE(how->change); i++) {
 		unsigned long long *reg = timeout_register(regs, how->change[i].reg);
 
-		if (how->change[i].what == PUT_NULL)
-			*reg = 0;
+		if (how->change[i].what == PUT_NULL || how->change[i].what == PUT_ONE)
+			*reg = how->change[i].what == PUT_ONE;
 		else if (how->change[i].what == PUT_SLOT)
 			*reg = r->slot;
 		else if (how->change[i].what == PUT_SECOND)

@@ -51,7 +51,7 @@ struct redirect_how {
 	enum finish finish;
 	enum vclock_back out;	/* the register whose old value FINISH_ works on */
 	struct {
-		enum { LEAVE, PUT_NULL, PUT_SLOT, PUT_SECOND } what;	/* PUT_SECOND: its time[2] */
+		enum { LEAVE, PUT_NULL, PUT_ONE, PUT_SLOT, PUT_SECOND } what; /* its time[2] */
 		enum vclock_back reg;
 	} change[2];
 };

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 
 #include "kernel/cleanup.h"
@@ -28,6 +29,7 @@
 #define MAX_TIMERS 16384	/* more are not set again */
 #define PIDFD_THREAD O_EXCL	/* Linux 6.9 */
 #define STATUS_BYTES 16384
+#define NEVER_SEC (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
 
 struct timer {
 	struct timer *next;
@@ -35,9 +37,10 @@ struct timer {
 	bool is_fd;
 	int id;			/* descriptor or timer id */
 	int flags;		/* of the call */
+	bool after;		/* a span: its end is a time of MONOTONIC or BOOTTIME */
 	clockid_t clock;
 	struct itimerspec at;	/* of the guest's clock */
-	struct timespec host;	/* of the host's: what it was set to */
+	struct timespec host, host_interval;	/* of the host's: what it was set to */
 };
 
 struct timers {
@@ -154,17 +157,47 @@ static bool is_valid(const struct itimerspec *it)
 	       it->it_interval.tv_nsec >= 0 && it->it_interval.tv_nsec < (long)NSEC_PER_SEC;
 }
 
+/* A span of the guest's, as the host waits for it. */
+static struct timespec host_span(struct kernel *k, const struct timespec *ts)
+{
+	uint64_t ns;
+
+	if (is_zero(ts) || ts->tv_sec > NEVER_SEC)
+		return *ts;
+	ns = MIN(timekeeper_span(k->time, ns_of(ts)), (uint64_t)INT64_MAX);
+	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+}
+
+/* A timer that was set to a span of time is set to where that ends. */
+static void make_absolute(struct kernel *k, struct timer *t)
+{
+	struct timespec now;
+	int64_t ns;
+
+	if ((t->flags & TIMER_ABSTIME) || timekeeper_read(k->time, t->clock, &now) < 0)
+		return;
+	/* A clock that is set does not move what was set to a span. */
+	t->after = true;
+	timekeeper_read(k->time, t->clock == CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC, &now);
+	if (t->at.it_value.tv_sec > NEVER_SEC - now.tv_sec ||
+	    __builtin_add_overflow(ns_of(&now), ns_of(&t->at.it_value), &ns))
+		ns = INT64_MAX;
+	t->at.it_value = (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
+}
+
 /* The host's clock that a timer of this clock runs by: the one of its name. */
 static int to_host(struct kernel *k, const struct timer *t, struct itimerspec *ret,
 		   uint64_t *changes)
 {
 	struct deadline d = { .clock = t->clock, .host = t->clock, .at = t->at.it_value };
 
+	if (t->after)
+		d.clock = t->clock == CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC;
 	if (d.host == CLOCK_REALTIME_ALARM)
 		d.host = CLOCK_REALTIME;
 	if (d.host == CLOCK_BOOTTIME_ALARM)
 		d.host = CLOCK_BOOTTIME;
-	ret->it_interval = t->at.it_interval;
+	ret->it_interval = host_span(k, &t->at.it_interval);
 	return deadline_to_host(k, &d, &ret->it_value, changes);
 }
 
@@ -180,6 +213,21 @@ static struct timespec in_our_namespace(const struct kernel *k, clockid_t clock,
 		return ts;
 	ns = MAX(ns_of(&ts) - by, 1);
 	return (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
+}
+
+/* Spans of the host's as the guest's: what is left of a timer, and its interval. */
+static void in_guest_time(struct kernel *k, struct itimerspec *it)
+{
+	struct timespec *part[] = { &it->it_value, &it->it_interval };
+
+	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
+		bool any = !is_zero(part[i]);
+		int64_t ns = timekeeper_guest_span(k->time, ns_of(part[i]));
+
+		/* 0 would say that it is disarmed. */
+		ns = MAX(ns, any);
+		*part[i] = (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
+	}
 }
 
 /* ---- timerfd ------------------------------------------------------------ */
@@ -218,6 +266,7 @@ static int set_fd(struct kernel *k, int fd, struct timer *t, struct itimerspec *
 		if (ret < 0)
 			return ret;
 		t->host = host.it_value;
+		t->host_interval = host.it_interval;
 		host.it_value = in_our_namespace(k, t->clock, host.it_value);
 		ret = host_result(timerfd_settime(fd, t->flags | TFD_TIMER_ABSTIME, &host, old));
 	} while (ret == 0 && timekeeper_changes(k->time) != changes);
@@ -241,13 +290,26 @@ long sys_timerfd_settime(struct kernel *k, struct call *c)
 		return -ESRCH;
 	if (fd < 0 || fd_clock(fd, &t.clock) < 0)
 		return call_continue(c, "no timer that we could set: the host says so, or sets it by its own clock");
+	make_absolute(k, &t);
 	/* Before it is set: a change of the clocks in between sets it again. */
 	remember(k, &t);
 	ret = set_fd(k, fd, &t, &old);
 	if (ret < 0)
 		return ret;
 	remember(k, &t);
+	in_guest_time(k, &old);
 	return c->arg[3] && arg_copy_out(c, 3, &old, sizeof(old)) < 0 ? -EFAULT : 0;
+}
+
+long sys_timerfd_gettime(struct kernel *k, struct call *c)
+{
+	cleanup_fd int fd = k->time ? get_fd(c->tid, tgid_of(c->tid), arg_int(c, 0)) : -EBADF;
+	struct itimerspec it;
+
+	if (fd < 0 || !call_valid(c) || host_result(timerfd_gettime(fd, &it)) < 0)
+		return call_continue(c, "no timer that we can look at: the host says so, or shows its own time");
+	in_guest_time(k, &it);
+	return arg_copy_out(c, 1, &it, sizeof(it));
 }
 
 /* ---- POSIX timers ------------------------------------------------------- */
@@ -281,19 +343,111 @@ long sys_timer_settime(struct kernel *k, struct call *c)
 	uint64_t changes;
 	long ret;
 
+	struct redirect_how how = { .finish = FINISH_NONE }, *changed = NULL;
+
 	if (!k->time || arg_copy_in(c, 2, &t.at, sizeof(t.at)) < 0 || !is_valid(&t.at) ||
-	    is_zero(&t.at.it_value) || timer_clock(c->tid, t.id, &t.clock) < 0 ||
-	    to_host(k, &t, &host, &changes) < 0)
+	    is_zero(&t.at.it_value) || timer_clock(c->tid, t.id, &t.clock) < 0)
 		return call_continue(c, "a timer that is disarmed, or of no clock of the guest's: the host's business");
+	make_absolute(k, &t);
+	if (to_host(k, &t, &host, &changes) < 0)
+		return call_continue(c, "a clock that is not the guest's: the host's business");
+	if (t.after) {
+		how.change[0].what = PUT_ONE;	/* TIMER_ABSTIME */
+		how.change[0].reg = BACK_RSI;
+		changed = &how;
+	}
+	if (c->arg[3] && k->cfg->policy->clock.waits == WAITS_ALL) {
+		how.change[1].what = PUT_SLOT;
+		how.change[1].reg = how.out = BACK_R10;
+		how.finish = FINISH_ITIMERSPEC;
+		changed = &how;
+	}
 	t.tgid = tgid_of(c->tid);
 	t.host = host.it_value;
+	t.host_interval = host.it_interval;
 	if (!call_valid(c))
 		return -ESRCH;
 	remember(k, &t);
-	ret = deadline_set(k, c, BACK_RDX, NULL, (const int64_t *)&host, sizeof(host) / sizeof(int64_t));
+	ret = deadline_set(k, c, BACK_RDX, changed, (const int64_t *)&host, sizeof(host) / sizeof(int64_t));
 	if (timekeeper_changes(k->time) != changes)
 		deadlines_changed(k);
 	return ret;
+}
+
+long sys_timer_gettime(struct kernel *k, struct call *c)
+{
+	static const struct redirect_how how = { .finish = FINISH_ITIMERSPEC, .out = BACK_RSI };
+	static const int64_t nothing[4];
+
+	if (!k->time)
+		return call_continue(c, "the clocks are the host's");
+	return deadline_set(k, c, BACK_RSI, &how, nothing, ARRAY_SIZE(nothing));
+}
+
+/* ---- the timer of a process --------------------------------------------- */
+
+static struct timespec timeval_span(struct kernel *k, const struct timeval *tv)
+{
+	struct timespec ts = { tv->tv_sec, tv->tv_usec * 1000 };
+
+	ts = host_span(k, &ts);
+	ts.tv_nsec = (ts.tv_nsec + 999) / 1000;
+	if (ts.tv_nsec >= 1000000) {
+		ts.tv_sec++;
+		ts.tv_nsec -= 1000000;
+	}
+	return ts;
+}
+
+static bool is_timeval(const struct timeval *tv)
+{
+	return tv->tv_sec >= 0 && tv->tv_usec >= 0 && tv->tv_usec < 1000000;
+}
+
+long sys_setitimer(struct kernel *k, struct call *c)
+{
+	struct redirect_how how = { .finish = FINISH_NONE };
+	struct itimerval it;
+	struct timespec host[2];
+
+	if (!k->time || arg_copy_in(c, 1, &it, sizeof(it)) < 0 || !is_timeval(&it.it_value) ||
+	    !is_timeval(&it.it_interval))
+		return call_continue(c, "no time, or no clock of the guest's: the host says so");
+	host[0] = timeval_span(k, &it.it_interval);
+	host[1] = timeval_span(k, &it.it_value);
+	if (c->arg[2]) {
+		how.finish = FINISH_ITIMERVAL;
+		how.change[0].what = PUT_SLOT;
+		how.change[0].reg = how.out = BACK_RDX;
+	}
+	return deadline_set(k, c, BACK_RSI, &how, (const int64_t *)host, 4);
+}
+
+long sys_getitimer(struct kernel *k, struct call *c)
+{
+	static const struct redirect_how how = { .finish = FINISH_ITIMERVAL, .out = BACK_RSI };
+	static const int64_t nothing[4];
+
+	if (!k->time)
+		return call_continue(c, "the clocks are the host's");
+	return deadline_set(k, c, BACK_RSI, &how, nothing, ARRAY_SIZE(nothing));
+}
+
+/* setitimer(ITIMER_REAL), which can be set to a part of a second. */
+long sys_alarm(struct kernel *k, struct call *c)
+{
+	static const struct redirect_how how = {
+		.nr = SYS_setitimer,
+		.finish = FINISH_ALARM,
+		.change = { { PUT_NULL, BACK_RDI }, { PUT_SLOT, BACK_RDX } },
+	};
+	struct timeval tv = { .tv_sec = arg_u32(c, 0) };
+	struct timespec host[2] = {};
+
+	if (!k->time)
+		return call_continue(c, "the clocks are the host's");
+	host[1] = timeval_span(k, &tv);
+	return deadline_set(k, c, BACK_RSI, &how, (const int64_t *)host, 4);
 }
 
 /* ---- changes ------------------------------------------------------------ */
@@ -302,11 +456,11 @@ long sys_timer_settime(struct kernel *k, struct call *c)
  * next at host time @next. */
 static void go_on(struct timer *t, int64_t next)
 {
-	int64_t every = ns_of(&t->at.it_interval), rang, ns;
+	int64_t every = ns_of(&t->at.it_interval), host = ns_of(&t->host_interval), rang, ns;
 
-	if (!every)
+	if (!every || !host)
 		return;
-	rang = (next - ns_of(&t->host) + every / 2) / every;
+	rang = (next - ns_of(&t->host) + host / 2) / host;
 	ns = ns_of(&t->at.it_value) + MAX(rang, 0) * every;
 	t->at.it_value = (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
 }
@@ -351,6 +505,7 @@ static void rearm_posix(struct kernel *k, struct timer *t)
 	if (to_host(k, t, &host, NULL) < 0)
 		return;
 	t->host = host.it_value;
+	t->host_interval = host.it_interval;
 	if (redirect_inject(k, tid, SYS_timer_settime, set, 2, &host, &ret) == 0)
 		remember(k, t);
 }

@@ -75,6 +75,13 @@ static const struct wait_rule {
 	{ "semtimedop", "timeout", NULL, WAITS_ALL },
 	{ "io_getevents", "timeout", NULL, WAITS_ALL },
 	{ "io_pgetevents", "timeout", NULL, WAITS_ALL },
+	{ "timer_settime", "new_setting", "flags &1== 0", WAITS_ALL },
+	{ "timer_gettime", "setting", NULL, WAITS_ALL },
+	{ "timerfd_settime", "utmr", "flags &1== 0", WAITS_ALL },
+	{ "timerfd_gettime", "otmr", NULL, WAITS_ALL },
+	{ "setitimer", "value", "which == 0", WAITS_ALL },
+	{ "getitimer", "value", "which == 0", WAITS_ALL },
+	{ "alarm", "seconds", NULL, WAITS_ALL },
 };
 
 /* The decision without the rule: does the call pass? */
@@ -129,8 +136,14 @@ static int add_rules(struct loader *ld, const struct wait_rule *w, const struct 
 		     struct edges *edges)
 {
 	struct policy_rule stop, pass;
-	bool number = w->tests && streq(w->tests, MILLISECONDS);
-	int ret = make_rule(ld, w, "fix", number ? "<= 0x7fffffff" : "!= 0", pos, &stop);
+	struct call_arg arg = { .width = 64 };
+	bool number;
+	int ret;
+
+	/* A number, and no address: made again it is another call. */
+	call_arg_find(syscall_number(w->call), w->time, &arg);
+	number = arg.width < 64;
+	ret = make_rule(ld, w, "fix", number ? "<= 0x7fffffff" : "!= 0", pos, &stop);
 
 	if (ret == 0 && !number)
 		ret = make_rule(ld, w, "pass", "&" WINDOW_MASK_TEXT "== " WINDOW_TEXT, pos, &pass);

@@ -50,7 +50,7 @@ enum finish {
 	FINISH_SLEPT,		/* interrupted: a timespec in the slot's time[2]; to @out */
 	FINISH_LEFT,		/* a timespec in the slot's time[0]; to @out */
 	FINISH_LEFT_TIMEVAL,	/* a timeval there */
-	FINISH_ITIMERSPEC,	/* at @out, and to stay there */
+	FINISH_ITIMERSPEC,	/* all of the slot's time; to @out */
 	FINISH_ITIMERVAL,
 	FINISH_ALARM,		/* an itimerval in the slot: the result in seconds */
 };
