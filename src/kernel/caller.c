@@ -16,6 +16,7 @@
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
+#define PIDFD_THREAD O_EXCL	/* Linux 6.9 */
 #define STATUS_BYTES 16384	/* /proc/TID/status with many groups */
 
 /* A task that made itself another user namespace has capabilities there, not
@@ -77,6 +78,33 @@ static pid_t last_number(const char *line)
 		if (*line == '\n')
 			return n;
 	}
+}
+
+pid_t caller_tgid(pid_t tid)
+{
+	char path[48], text[256];
+	cleanup_fd int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	fd = host_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return 0;
+	/* Name, Umask, State, Tgid: at its beginning. */
+	n = host_read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return 0;
+	text[n] = '\0';
+	return strtol(field(text, "Tgid"), NULL, 10);
+}
+
+int caller_fd(pid_t tid, pid_t tgid, int fd)
+{
+	cleanup_fd int pidfd = host_pidfd_open(tid, tid == tgid ? 0 : PIDFD_THREAD);
+
+	if (pidfd == -EINVAL)
+		pidfd = host_pidfd_open(tgid, 0);
+	return pidfd < 0 ? pidfd : host_pidfd_getfd(pidfd, fd);
 }
 
 static void parse_groups(const char *line, const struct id_map *map, struct act_cred *cred)

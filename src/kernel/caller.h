@@ -21,6 +21,18 @@
  */
 bool caller_capable(const struct kernel *k, const struct call *c, int cap);
 
+/* The process of a thread, in our pid namespace; 0 if it is gone. */
+pid_t caller_tgid(pid_t tid);
+
+/**
+ * caller_fd() - A descriptor of ours on what a task's descriptor is on
+ *
+ * Before Linux 6.9 that of the thread's process, which is not the thread's own
+ * if it has left the common table (CLONE_FILES). Return: the descriptor, the
+ * caller's from now on, or a negative errno.
+ */
+int caller_fd(pid_t tid, pid_t tgid, int fd);
+
 /* All of a caller that a call done on its behalf needs. */
 struct caller {
 	pid_t tgid;		/* host */

@@ -112,6 +112,26 @@ int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec
 	return 0;
 }
 
+struct timespec deadline_span(struct kernel *k, const struct timespec *span)
+{
+	uint64_t ns;
+
+	if ((span->tv_sec == 0 && span->tv_nsec == 0) || span->tv_sec > NEVER_SEC)
+		return *span;
+	ns = MIN(timekeeper_span(k->time, ns_of(span)), (uint64_t)INT64_MAX);
+	return timespec_of(ns);
+}
+
+struct timeval deadline_timeval(struct kernel *k, const struct timeval *span)
+{
+	struct timespec ts = { span->tv_sec, span->tv_usec * 1000 };
+	int64_t us;
+
+	ts = deadline_span(k, &ts);
+	us = (ts.tv_nsec + 999) / 1000;
+	return (struct timeval){ ts.tv_sec + us / 1000000, us % 1000000 };
+}
+
 /* ---- the table ---------------------------------------------------------- */
 
 static struct waiter **bucket_of(struct deadlines *d, pid_t tid)

@@ -11,6 +11,7 @@
 #define WEIR_KERNEL_DEADLINE_H
 
 #include <stdbool.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "kernel/kernel.h"
@@ -39,6 +40,10 @@ int deadlines_init(struct kernel *k);
  */
 int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec *ret,
 		     uint64_t *ret_changes);
+
+/* How long the host is to wait for a span of the guest's; rounded up, 0 for 0. */
+struct timespec deadline_span(struct kernel *k, const struct timespec *span);
+struct timeval deadline_timeval(struct kernel *k, const struct timeval *span);
 
 /**
  * deadline_wait() - Let a call wait for a time of the guest's

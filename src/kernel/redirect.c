@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/log.h"
+#include "kernel/slot.h"
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
@@ -30,10 +30,7 @@
 #define ERESTARTNOINTR 513
 #define ERESTART_RESTARTBLOCK 516
 
-#define SYSCALL_BYTES 2	/* of the instruction */
 #define RET_BYTE 0xc3
-#define STACK_NEAR (256 * 1024)
-#define TIME_AT offsetof(struct window_slot, time)
 #define STATUS_BYTES 16384
 #define LOOKS 40		/* at a task that is on its way into or out of a call */
 #define LOOK_NS 50000
@@ -81,12 +78,6 @@ static unsigned long long *timeout_register(struct user_regs_struct *r, enum vcl
 	}
 }
 
-static uint64_t slot_address(pid_t tid, unsigned i)
-{
-	return WINDOW_BASE + WINDOW_HEAD_BYTES +
-	       ((tid % REDIRECT_GROUPS) * REDIRECT_SLOTS + i) * sizeof(struct window_slot);
-}
-
 /* ---- begin -------------------------------------------------------------- */
 
 static bool still_waits(const void *ctx)
@@ -128,89 +119,6 @@ static int look_ahead(struct kernel *k, struct call *c, struct redirect *r)
 	if (!r->vdso && !r->by_return)
 		return -EAGAIN;
 	return -ENXIO;
-}
-
-/* There is something: of the program's own, or another thread was first, and
- * what it has mapped is about to get its head. */
-static int await_window(pid_t tid)
-{
-	struct timespec nap = { .tv_nsec = LOOK_NS };
-	struct window_head head = {};
-
-	for (int i = 0; i < LOOKS; i++) {
-		if (copy_from_guest(tid, &head, uaddr(WINDOW_BASE), sizeof(head)) == 0 &&
-		    head.magic == WINDOW_MAGIC)
-			return 0;
-		nanosleep(&nap, NULL);
-	}
-	return -EEXIST;
-}
-
-static int map_window(struct redirect *r)
-{
-	const uint64_t arg[6] = { WINDOW_BASE, WINDOW_BYTES, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
-				  (uint64_t)-1, 0 };
-	struct window_head head = { WINDOW_MAGIC, r->vdso };
-	int64_t at;
-	int ret = tracee_call(r->tid, r->regs.rip - SYSCALL_BYTES, SYS_mmap, arg, &at);
-
-	if (ret < 0)
-		return ret;
-	if (at == -EEXIST)
-		return await_window(r->tid);
-	if (at != (int64_t)WINDOW_BASE)
-		return at < 0 && at > -4096 ? -ENOMEM : -EFAULT;
-	return copy_to_guest(r->tid, uaddr(WINDOW_BASE), &head, sizeof(head));
-}
-
-/*
- * Is a call of this thread's further out on its stack, interrupted by a signal
- * whose handler makes the present one? Then the slot's address is among the
- * registers that the host has saved on the stack in between.
- */
-static bool is_interrupted(const struct window_slot *s, uint64_t time, pid_t tid, uint64_t rsp)
-{
-	cleanup_free uint64_t *stack = malloc(STACK_NEAR);
-	size_t bytes = s->rsp - rsp;
-
-	if (!stack || copy_from_guest(tid, stack, uaddr(rsp), bytes) < 0)
-		return true;
-	for (size_t i = 0; i < bytes / sizeof(*stack); i++)
-		if (stack[i] == time)
-			return true;
-	return false;
-}
-
-/* May a slot that is marked as used be used again? What was left by a jump out
- * of a handler, by a thread's end, or by a call that was followed by a return. */
-static bool is_over(const struct window_slot *s, uint64_t time, pid_t tid, uint64_t rsp)
-{
-	if (s->tid != (uint64_t)tid)
-		return host_call(SYS_tkill, (pid_t)s->tid, 0) == -ESRCH;
-	if (rsp >= s->rsp)
-		return rsp - s->rsp < STACK_NEAR;
-	return s->rsp - rsp < STACK_NEAR && !is_interrupted(s, time, tid, rsp & ~7ull);
-}
-
-/* The free slot that has been free longest, else one that is over. */
-static int choose_slot(struct redirect *r)
-{
-	struct window_slot s[REDIRECT_SLOTS];
-	int best = -1;
-
-	if (copy_from_guest(r->tid, s, uaddr(slot_address(r->tid, 0)), sizeof(s)) < 0)
-		return -EFAULT;
-	for (int i = 0; i < REDIRECT_SLOTS; i++)
-		if (s[i].busy == SLOT_FREE && (best < 0 || s[i].serial < s[best].serial))
-			best = i;
-	for (int i = 0; i < REDIRECT_SLOTS && best < 0; i++)
-		if (is_over(&s[i], slot_address(r->tid, i) + TIME_AT, r->tid, r->regs.rsp))
-			best = i;
-	if (best < 0)
-		return -EBUSY;
-	r->slot = slot_address(r->tid, best) + TIME_AT;
-	return 0;
 }
 
 /* No slot: the task does its call again, as it was, and is not redirected then. */
@@ -266,9 +174,9 @@ int redirect_begin(struct kernel *k, struct call *c, enum vclock_back back, stru
 		return ret;
 	}
 	if (window == -ENXIO)
-		ret = map_window(r);
+		ret = slot_map_window(r);
 	if (ret == 0)
-		ret = choose_slot(r);
+		ret = slot_choose(r);
 	if (ret < 0)
 		return give_back(k, r, ret);
 	r->serial = atomic_fetch_add(&state(k)->serial, 1) + 1;
@@ -389,15 +297,6 @@ static int make_anew(const struct redirect *r)
 	return tracee_release(r->tid, &regs);
 }
 
-static bool holds_slot(const struct redirect *r)
-{
-	struct window_slot s;
-
-	return copy_from_guest(r->tid, &s, uaddr(r->slot - TIME_AT),
-			       sizeof(s)) == 0 &&
-	       s.serial == r->serial && s.tid == (uint64_t)r->tid && s.busy != SLOT_FREE;
-}
-
 bool redirect_waits(struct kernel *k, const struct redirect *r)
 {
 	pthread_mutex_t *lock = lock_of(k, r->tid);
@@ -405,7 +304,7 @@ bool redirect_waits(struct kernel *k, const struct redirect *r)
 
 	/* Not before redirect_commit() has written the slot. */
 	pthread_mutex_lock(lock);
-	ret = holds_slot(r);
+	ret = slot_is_held(r);
 	pthread_mutex_unlock(lock);
 	return ret;
 }
@@ -417,7 +316,7 @@ int redirect_change(struct kernel *k, const struct redirect *r, const int64_t *t
 	int ret = DOES_RUN;
 
 	pthread_mutex_lock(lock);
-	if (!holds_slot(r) ||
+	if (!slot_is_held(r) ||
 	    copy_to_guest(r->tid, uaddr(r->slot), time, words * sizeof(*time)) < 0) {
 		pthread_mutex_unlock(lock);
 		return -ENOENT;
@@ -442,7 +341,7 @@ static int inject(struct kernel *k, struct redirect *r, int nr, const uint64_t a
 		  struct itimerspec *time, int64_t *ret)
 {
 	uint64_t with[6];
-	int err = choose_slot(r);
+	int err = slot_choose(r);
 
 	if (err == 0) {
 		r->serial = atomic_fetch_add(&state(k)->serial, 1) + 1;

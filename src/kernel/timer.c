@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 #include <sys/timerfd.h>
 
 #include "kernel/cleanup.h"
@@ -27,7 +26,6 @@
 #include "passthrough/hostcall.h"
 
 #define MAX_TIMERS 16384	/* more are not set again */
-#define PIDFD_THREAD O_EXCL	/* Linux 6.9 */
 #define STATUS_BYTES 16384
 #define NEVER_SEC (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
 
@@ -85,15 +83,6 @@ static int proc_number(const char *path, const char *name, int base, long *ret)
 		return -ENOENT;
 	*ret = strtol(at + strlen(name), NULL, base);
 	return 0;
-}
-
-static pid_t tgid_of(pid_t tid)
-{
-	char path[48];
-	long tgid;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	return proc_number(path, "\nTgid:", 10, &tgid) < 0 ? 0 : tgid;
 }
 
 /* ---- the table ---------------------------------------------------------- */
@@ -157,17 +146,6 @@ static bool is_valid(const struct itimerspec *it)
 	       it->it_interval.tv_nsec >= 0 && it->it_interval.tv_nsec < (long)NSEC_PER_SEC;
 }
 
-/* A span of the guest's, as the host waits for it. */
-static struct timespec host_span(struct kernel *k, const struct timespec *ts)
-{
-	uint64_t ns;
-
-	if (is_zero(ts) || ts->tv_sec > NEVER_SEC)
-		return *ts;
-	ns = MIN(timekeeper_span(k->time, ns_of(ts)), (uint64_t)INT64_MAX);
-	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
-}
-
 /* A timer that was set to a span of time is set to where that ends. */
 static void make_absolute(struct kernel *k, struct timer *t)
 {
@@ -197,7 +175,7 @@ static int to_host(struct kernel *k, const struct timer *t, struct itimerspec *r
 		d.host = CLOCK_REALTIME;
 	if (d.host == CLOCK_BOOTTIME_ALARM)
 		d.host = CLOCK_BOOTTIME;
-	ret->it_interval = host_span(k, &t->at.it_interval);
+	ret->it_interval = deadline_span(k, &t->at.it_interval);
 	return deadline_to_host(k, &d, &ret->it_value, changes);
 }
 
@@ -231,16 +209,6 @@ static void in_guest_time(struct kernel *k, struct itimerspec *it)
 }
 
 /* ---- timerfd ------------------------------------------------------------ */
-
-/* One of ours on a task's descriptor, or a negative errno. */
-static int get_fd(pid_t tid, pid_t tgid, int fd)
-{
-	cleanup_fd int pidfd = host_pidfd_open(tid, tid == tgid ? 0 : PIDFD_THREAD);
-
-	if (pidfd == -EINVAL)
-		pidfd = host_pidfd_open(tgid, 0);
-	return pidfd < 0 ? pidfd : host_pidfd_getfd(pidfd, fd);
-}
 
 /* Which clock has this timerfd of ours? -EINVAL: it is none. */
 static int fd_clock(int fd, clockid_t *ret)
@@ -284,8 +252,8 @@ long sys_timerfd_settime(struct kernel *k, struct call *c)
 	if (!k->time || arg_copy_in(c, 2, &t.at, sizeof(t.at)) < 0 || !is_valid(&t.at) ||
 	    is_zero(&t.at.it_value))
 		return call_continue(c, "a timer that is disarmed, or no timer at all: the host says so");
-	t.tgid = tgid_of(c->tid);
-	fd = get_fd(c->tid, t.tgid, t.id);
+	t.tgid = caller_tgid(c->tid);
+	fd = caller_fd(c->tid, t.tgid, t.id);
 	if (!call_valid(c))
 		return -ESRCH;
 	if (fd < 0 || fd_clock(fd, &t.clock) < 0)
@@ -303,7 +271,7 @@ long sys_timerfd_settime(struct kernel *k, struct call *c)
 
 long sys_timerfd_gettime(struct kernel *k, struct call *c)
 {
-	cleanup_fd int fd = k->time ? get_fd(c->tid, tgid_of(c->tid), arg_int(c, 0)) : -EBADF;
+	cleanup_fd int fd = k->time ? caller_fd(c->tid, caller_tgid(c->tid), arg_int(c, 0)) : -EBADF;
 	struct itimerspec it;
 
 	if (fd < 0 || !call_valid(c) || host_result(timerfd_gettime(fd, &it)) < 0)
@@ -362,7 +330,7 @@ long sys_timer_settime(struct kernel *k, struct call *c)
 		how.finish = FINISH_ITIMERSPEC;
 		changed = &how;
 	}
-	t.tgid = tgid_of(c->tid);
+	t.tgid = caller_tgid(c->tid);
 	t.host = host.it_value;
 	t.host_interval = host.it_interval;
 	if (!call_valid(c))
@@ -382,72 +350,6 @@ long sys_timer_gettime(struct kernel *k, struct call *c)
 	if (!k->time)
 		return call_continue(c, "the clocks are the host's");
 	return deadline_set(k, c, BACK_RSI, &how, nothing, ARRAY_SIZE(nothing));
-}
-
-/* ---- the timer of a process --------------------------------------------- */
-
-static struct timespec timeval_span(struct kernel *k, const struct timeval *tv)
-{
-	struct timespec ts = { tv->tv_sec, tv->tv_usec * 1000 };
-
-	ts = host_span(k, &ts);
-	ts.tv_nsec = (ts.tv_nsec + 999) / 1000;
-	if (ts.tv_nsec >= 1000000) {
-		ts.tv_sec++;
-		ts.tv_nsec -= 1000000;
-	}
-	return ts;
-}
-
-static bool is_timeval(const struct timeval *tv)
-{
-	return tv->tv_sec >= 0 && tv->tv_usec >= 0 && tv->tv_usec < 1000000;
-}
-
-long sys_setitimer(struct kernel *k, struct call *c)
-{
-	struct redirect_how how = { .finish = FINISH_NONE };
-	struct itimerval it;
-	struct timespec host[2];
-
-	if (!k->time || arg_copy_in(c, 1, &it, sizeof(it)) < 0 || !is_timeval(&it.it_value) ||
-	    !is_timeval(&it.it_interval))
-		return call_continue(c, "no time, or no clock of the guest's: the host says so");
-	host[0] = timeval_span(k, &it.it_interval);
-	host[1] = timeval_span(k, &it.it_value);
-	if (c->arg[2]) {
-		how.finish = FINISH_ITIMERVAL;
-		how.change[0].what = PUT_SLOT;
-		how.change[0].reg = how.out = BACK_RDX;
-	}
-	return deadline_set(k, c, BACK_RSI, &how, (const int64_t *)host, 4);
-}
-
-long sys_getitimer(struct kernel *k, struct call *c)
-{
-	static const struct redirect_how how = { .finish = FINISH_ITIMERVAL, .out = BACK_RSI };
-	static const int64_t nothing[4];
-
-	if (!k->time)
-		return call_continue(c, "the clocks are the host's");
-	return deadline_set(k, c, BACK_RSI, &how, nothing, ARRAY_SIZE(nothing));
-}
-
-/* setitimer(ITIMER_REAL), which can be set to a part of a second. */
-long sys_alarm(struct kernel *k, struct call *c)
-{
-	static const struct redirect_how how = {
-		.nr = SYS_setitimer,
-		.finish = FINISH_ALARM,
-		.change = { { PUT_NULL, BACK_RDI }, { PUT_SLOT, BACK_RDX } },
-	};
-	struct timeval tv = { .tv_sec = arg_u32(c, 0) };
-	struct timespec host[2] = {};
-
-	if (!k->time)
-		return call_continue(c, "the clocks are the host's");
-	host[1] = timeval_span(k, &tv);
-	return deadline_set(k, c, BACK_RSI, &how, (const int64_t *)host, 4);
 }
 
 /* ---- changes ------------------------------------------------------------ */
@@ -479,7 +381,7 @@ static int64_t rings_at(struct kernel *k, const struct timer *t, const struct ti
 
 static void rearm_fd(struct kernel *k, struct timer *t)
 {
-	cleanup_fd int fd = get_fd(t->tgid, t->tgid, t->id);
+	cleanup_fd int fd = caller_fd(t->tgid, t->tgid, t->id);
 	struct itimerspec is;
 	clockid_t clock;
 
@@ -495,7 +397,7 @@ static void rearm_posix(struct kernel *k, struct timer *t)
 {
 	uint64_t get[6] = { t->id }, set[6] = { t->id, TIMER_ABSTIME };
 	struct itimerspec is = {}, host;
-	pid_t tid = tgid_of(t->tid) == t->tgid ? t->tid : t->tgid;
+	pid_t tid = caller_tgid(t->tid) == t->tgid ? t->tid : t->tgid;
 	int64_t ret;
 
 	if (redirect_inject(k, tid, SYS_timer_gettime, get, 1, &is, &ret) < 0 || ret < 0 ||

@@ -31,6 +31,9 @@
 #define FUTEX_OP(op) "op &0xffffff7f== " op
 #define ABSTIME "flags &1== 1"	/* TIMER_ABSTIME and TFD_TIMER_ABSTIME */
 
+/* SOL_SOCKET; SO_RCVTIMEO and SO_SNDTIMEO, and the same for 32-bit programs. */
+#define SOCKET_TIMEOUT "level == 1 and optname in (20 21 66 67)"
+
 /* The time is in the register: more than 0, and not negative, which is for ever. */
 #define MILLISECONDS "timeout > 0"
 
@@ -82,6 +85,8 @@ static const struct wait_rule {
 	{ "setitimer", "value", "which == 0", WAITS_ALL },
 	{ "getitimer", "value", "which == 0", WAITS_ALL },
 	{ "alarm", "seconds", NULL, WAITS_ALL },
+	{ "setsockopt", "optval", SOCKET_TIMEOUT, WAITS_ALL },
+	{ "getsockopt", "optval", SOCKET_TIMEOUT, WAITS_ALL },
 };
 
 /* The decision without the rule: does the call pass? */
