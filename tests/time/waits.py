@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Suite "waits": what waits by a clock of the guest's
 
-waits.c makes every kind of call that waits until a time. What it prints is the
-same natively: it is run both ways and compared. Nothing is timed tightly: too
+waits.c makes every kind of call that waits until a time, spans.c those that
+wait for a span of it. What they print is the same natively: they are run both ways and compared. Nothing is timed tightly: too
 early is an error, and so is more than two seconds too late.
 """
 
@@ -33,16 +33,16 @@ CLOCKS = {
 building = threading.Lock()
 
 
-def build(case, variant):
-    """The program of a variant; built once in a run."""
+def build(case, variant, source="waits"):
+    """A program in a variant; built once in a run."""
     command = VARIANTS[variant]
-    out = os.path.join(case.ctx.build, "time-waits-" + variant)
+    out = os.path.join(case.ctx.build, f"time-{source}-{variant}")
     with building:
         if os.path.exists(out):
             return out
         if shutil.which(command[0]) is None:
             raise Skipped(f"{command[0]} is not installed")
-        done = subprocess.run([*command, "-D_GNU_SOURCE", "-o", out, os.path.join(HERE, "waits.c")],
+        done = subprocess.run([*command, "-D_GNU_SOURCE", "-o", out, os.path.join(HERE, source + ".c")],
                               capture_output=True, text=True)
         if done.returncode:
             raise Failed(f"{variant} does not build:\n{done.stderr}")
@@ -91,6 +91,24 @@ for variant in VARIANTS:
         harness.add("waits", f"deadlines-{variant}-{clock}", deadlines(variant, clock), users=users, policies=(None,))
     for what, *args in (("bad",), ("signals",), ("cancel",), ("family",), ("storm", "3000")):
         harness.add("waits", f"{what}-{variant}", compared(variant, what, *args), users=users, policies=(None,))
+
+
+def spans(variant, rate):
+    """Relative waits: as natively, on a clock that has another speed."""
+
+    def run(case):
+        program = build(case, variant, "spans")
+        native = no_failure(case.command([program, "1"]))
+        guest = no_failure(case.run(program, max(rate, 1), options=options(f"time.rate={rate}"), timeout=120))
+        case.equal("what it prints", guest.out, native.out)
+
+    return run
+
+
+for variant in VARIANTS:
+    for rate in (10, 0.5):
+        users = USERS if variant == "glibc" else ("root", "user")
+        harness.add("waits", f"spans-{variant}-rate-{rate}", spans(variant, rate), users=users, policies=(None,))
 
 
 # -- a clock that changes meanwhile -----------------------------------------
