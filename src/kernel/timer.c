@@ -26,6 +26,7 @@
 #include "passthrough/hostcall.h"
 
 #define MAX_TIMERS 16384	/* more are not set again */
+#define SET_NS 2000000	/* REALTIME jumped: it was set, not tuned */
 #define STATUS_BYTES 16384
 #define NEVER_SEC (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
 
@@ -45,18 +46,9 @@ struct timers {
 	pthread_mutex_t lock;
 	struct timer *first;
 	unsigned count;
+
+	int64_t distance;	/* of REALTIME from MONOTONIC; the rearming thread's */
 };
-
-int timers_init(struct kernel *k)
-{
-	struct timers *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		return -ENOMEM;
-	pthread_mutex_init(&t->lock, NULL);
-	k->time->timers = t;
-	return 0;
-}
 
 static int64_t ns_of(const struct timespec *ts)
 {
@@ -379,7 +371,31 @@ static int64_t rings_at(struct kernel *k, const struct timer *t, const struct ti
 		t->clock == CLOCK_BOOTTIME ? k->time->boottime_offset_ns : 0);
 }
 
-static void rearm_fd(struct kernel *k, struct timer *t)
+/* Has REALTIME been set since the last look? It is a different distance from
+ * MONOTONIC then; what it is tuned by from one change to the next is less. */
+static bool clock_was_set(struct kernel *k)
+{
+	struct timers *t = k->time->timers;
+	int64_t was = t->distance, is;
+	struct timespec real, mono;
+
+	timekeeper_read(k->time, CLOCK_REALTIME, &real);
+	timekeeper_read(k->time, CLOCK_MONOTONIC, &mono);
+	is = ns_of(&real) - ns_of(&mono);
+	t->distance = is;
+	return is < was - SET_NS || is > was + SET_NS;
+}
+
+/* TFD_TIMER_CANCEL_ON_SET: whoever waits for it is told, by its ringing. That
+ * read(2) says ECANCELED is the host's alone to do. */
+static void cancel_fd(int fd)
+{
+	struct itimerspec now = { .it_value.tv_nsec = 1 };
+
+	timerfd_settime(fd, TFD_TIMER_ABSTIME, &now, NULL);
+}
+
+static void rearm_fd(struct kernel *k, struct timer *t, bool was_set)
 {
 	cleanup_fd int fd = caller_fd(t->tgid, t->tgid, t->id);
 	struct itimerspec is;
@@ -388,6 +404,11 @@ static void rearm_fd(struct kernel *k, struct timer *t)
 	if (fd < 0 || fd_clock(fd, &clock) < 0 || clock != t->clock ||
 	    host_result(timerfd_gettime(fd, &is)) < 0 || is_zero(&is.it_value))
 		return;
+	if (was_set && (t->flags & TFD_TIMER_CANCEL_ON_SET) &&
+	    (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM)) {
+		cancel_fd(fd);
+		return;
+	}
 	go_on(t, rings_at(k, t, &is.it_value));
 	if (set_fd(k, fd, t, NULL) == 0)
 		remember(k, t);
@@ -416,6 +437,7 @@ void timers_rearm(struct kernel *k)
 {
 	struct timers *t = k->time->timers;
 	cleanup_free struct timer *all = NULL;
+	bool was_set = clock_was_set(k);
 	unsigned n = 0;
 
 	/* A copy: setting takes its time. */
@@ -427,8 +449,20 @@ void timers_rearm(struct kernel *k)
 	pthread_mutex_unlock(&t->lock);
 	for (unsigned i = 0; i < n; i++) {
 		if (all[i].is_fd)
-			rearm_fd(k, &all[i]);
+			rearm_fd(k, &all[i], was_set);
 		else
 			rearm_posix(k, &all[i]);
 	}
+}
+
+int timers_init(struct kernel *k)
+{
+	struct timers *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	pthread_mutex_init(&t->lock, NULL);
+	k->time->timers = t;
+	clock_was_set(k);
+	return 0;
 }

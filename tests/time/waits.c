@@ -10,6 +10,7 @@
  *   waits family             fork, vfork, threads, kill
  *   waits moved SECONDS      all kinds wait for 10 s; ready is said and a line awaited,
  *                            meanwhile somebody changes the clock
+ *   waits cancelled          a timer that wants to know when the clock is set
  *   waits one KIND SECONDS   one wait, for debuggers
  *
  * What is printed is the same natively and in a guest, whatever its clock shows.
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -702,6 +704,24 @@ static void moved(clockid_t clock, int seconds)
 	puts("over");
 }
 
+/* Set by somebody else meanwhile; what waits for the timer is told. */
+static void cancelled(void)
+{
+	int fd = timerfd_create(CLOCK_REALTIME, 0);
+	struct itimerspec it = { .it_value.tv_sec = INT64_MAX / NS };
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t n;
+
+	timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &it, NULL);
+	printf("before: %d\nready\n", poll(&p, 1, 100));
+	fflush(stdout);
+	printf("after: %d\n", poll(&p, 1, 20000));
+	if (read(fd, &n, sizeof(n)) < 0 && errno != ECANCELED)
+		FAIL("read: %s", error(errno));
+	timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &it, NULL);
+	printf("again: %d\n", poll(&p, 1, 100));
+}
+
 static int one(const char *name, double seconds)
 {
 	struct object o;
@@ -736,6 +756,8 @@ int main(int argc, char **argv)
 		family();
 	else if (strcmp(what, "moved") == 0)
 		moved(number, atoi(argv[3]));
+	else if (strcmp(what, "cancelled") == 0)
+		cancelled();
 	else if (strcmp(what, "one") == 0)
 		return one(argv[2], atof(argv[3]));
 	else

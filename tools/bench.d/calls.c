@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -55,6 +56,30 @@ int64_t run_clock_day(long n)
 	struct timeval tv;
 
 	return TIMED(n, gettimeofday(&tv, NULL));
+}
+
+/* A millisecond and what it is late by. */
+int64_t run_cond_wait(long n)
+{
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+	int64_t start = now_ns();
+
+	pthread_mutex_lock(&mutex);
+	for (long i = 0; i < n; i++) {
+		struct timespec end;
+
+		clock_gettime(CLOCK_REALTIME, &end);
+		end.tv_nsec += 1000000;
+		if (end.tv_nsec >= 1000000000) {
+			end.tv_sec++;
+			end.tv_nsec -= 1000000000;
+		}
+		if (pthread_cond_timedwait(&cond, &mutex, &end) != ETIMEDOUT)
+			bench_note = "woken before the deadline";
+	}
+	pthread_mutex_unlock(&mutex);
+	return now_ns() - start;
 }
 
 int setup_read(void)

@@ -37,6 +37,7 @@ static const struct bench benches[] = {
 	{ "clock-real",	NULL,		run_clock_real },
 	{ "clock-mono",	NULL,		run_clock_mono },
 	{ "clock-day",	NULL,		run_clock_day },
+	{ "cond-wait",	NULL,		run_cond_wait },
 	{ "read",	setup_read,	run_read },
 	{ "write",	setup_write,	run_write },
 	{ "stat",	NULL,		run_stat },

@@ -54,6 +54,7 @@ int64_t run_getppid(long n);
 int64_t run_clock_real(long n);
 int64_t run_clock_mono(long n);
 int64_t run_clock_day(long n);
+int64_t run_cond_wait(long n);
 int setup_read(void);
 int64_t run_read(long n);
 int setup_write(void);

@@ -35,7 +35,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PRIVATE = "/tmp/"
 OBSERVED_ROWS = ("pipe-long", "fork-long", "fork", "pipe", "make")
 MACHINE_ROWS = ("proc-stat", "proc-meminfo")
-CLOCK_ROWS = ("clock-real", "clock-mono", "clock-day", "exec", "exec-true")
+CLOCK_ROWS = ("clock-real", "clock-mono", "clock-day", "cond-wait", "exec", "exec-true")
 
 
 def find(program):

@@ -58,6 +58,15 @@ def all_targets(samples, memory):
         at_most(f"{row}, clocks of the guest's own", samples.ratio("time-lab", row), limit, f"≤ {limit} × native")
         for row, limit in (("clock-real", 1.3), ("clock-day", 1.3), ("exec-true", 1.15))
     ]
+    targets.append(
+        at_most(
+            "cond-wait, clocks of the guest's own",
+            samples.difference("time-lab", "cond-wait"),
+            1000000,
+            "≤ native + 1 ms",
+            " ns more",
+        )
+    )
     targets += [
         at_least(f"clock-real, {peer}'s time to ours", samples.ratio(peer, "clock-real", "time-lab"), limit, f"≥ {limit} ×")
         for peer, limit in (("faketime", 2), ("faketime-m", 10))

@@ -25,6 +25,7 @@ ROWS = [
     Row("clock-real", "micro", "clock_gettime(REALTIME), vDSO", small=True),
     Row("clock-mono", "micro", "clock_gettime(MONOTONIC), vDSO", small=True),
     Row("clock-day", "micro", "gettimeofday, vDSO", small=True),
+    Row("cond-wait", "micro", "pthread_cond_timedwait of 1 ms", small=True),
     Row("read", "micro", "read 4 KiB"),
     Row("write", "micro", "write 4 KiB"),
     Row("stat", "micro", "stat"),
