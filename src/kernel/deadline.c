@@ -46,7 +46,9 @@ struct deadlines {
 	struct waiter *bucket[BUCKETS];
 	unsigned count;
 
-	pthread_mutex_t in_place;	/* one at a time: two threads may wait by one timespec */
+	/* Held while a time of the host's is in some program's memory: the program may
+	 * be at its next call with it already, or another thread of its. */
+	pthread_mutex_t in_place;
 	struct event_source step;	/* the host's REALTIME was set */
 };
 
@@ -203,6 +205,20 @@ static bool sleeps(pid_t tid)
 	return !state || state[2] != 'R';
 }
 
+int deadline_read(struct kernel *k, struct call *c, int arg, void *to, size_t len)
+{
+	struct deadlines *d = k->time->deadlines;
+	int ret;
+
+	if (pthread_mutex_trylock(&d->in_place) != 0) {
+		call_slow(c);
+		pthread_mutex_lock(&d->in_place);
+	}
+	ret = arg_copy_in(c, arg, to, len);
+	pthread_mutex_unlock(&d->in_place);
+	return ret;
+}
+
 /*
  * The task cannot be redirected: a debugger has it, or the host forbids it. Its
  * own memory is changed, and changed back as soon as the host has read it.
@@ -283,77 +299,6 @@ long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
 	if (ret == 0)
 		redirect_commit(k, &r, how, time, words);
 	return 0;
-}
-
-/* ---- what a call has written -------------------------------------------- */
-
-static struct timespec guest_span(struct kernel *k, const int64_t host[2], int64_t unit)
-{
-	int64_t ns = host[0] > NEVER_SEC ? INT64_MAX : host[0] * (int64_t)NSEC_PER_SEC + host[1] * unit;
-	struct timespec ts = timespec_of(timekeeper_guest_span(k->time, ns));
-
-	ts.tv_nsec /= unit;
-	return ts;
-}
-
-static void finish_slept(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
-{
-	struct timespec ts = guest_span(k, s->time + 2, 1);
-
-	if ((int64_t)c->arg[3] == -EINTR)
-		copy_to_guest(c->tid, uaddr(out), &ts, sizeof(ts));
-}
-
-static void finish_left(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
-{
-	struct timespec ts = guest_span(k, s->time, s->finish == FINISH_LEFT ? 1 : 1000);
-
-	copy_to_guest(c->tid, uaddr(out), &ts, sizeof(ts));
-}
-
-static void finish_itimer(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
-{
-	int64_t unit = s->finish == FINISH_ITIMERSPEC ? 1 : 1000;
-	struct timespec ts[2];
-
-	ts[0] = guest_span(k, s->time, unit);
-	ts[1] = guest_span(k, s->time + 2, unit);
-	if ((int64_t)c->arg[3] == 0)
-		copy_to_guest(c->tid, uaddr(out), ts, sizeof(ts));
-}
-
-/* Whole seconds; not 0 if anything is left, as alarm(2) has it. */
-static void finish_alarm(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
-{
-	struct timespec left = guest_span(k, s->time + 2, 1000);
-
-	if (c->arg[3] == 0)
-		c->arg[3] = left.tv_sec + (left.tv_nsec >= 500000 || (!left.tv_sec && left.tv_nsec));
-}
-
-static void (*const finishers[])(struct kernel *k, struct call *c, struct window_slot *s,
-				 uint64_t out) = {
-	[FINISH_SLEPT] = finish_slept,	     [FINISH_LEFT] = finish_left,
-	[FINISH_LEFT_TIMEVAL] = finish_left, [FINISH_ITIMERSPEC] = finish_itimer,
-	[FINISH_ITIMERVAL] = finish_itimer,  [FINISH_ALARM] = finish_alarm,
-};
-
-/* The slot is in the guest's memory: what is wrong with it is the guest's harm. */
-long deadline_finish(struct kernel *k, struct call *c)
-{
-	uint64_t at = c->arg[4] - offsetof(struct window_slot, time);
-	struct window_slot s;
-
-	if (copy_from_guest(c->tid, &s, uaddr(at), sizeof(s)) == 0 && call_valid(c) &&
-	    s.finish < ARRAY_SIZE(finishers) && finishers[s.finish] && s.out < NUM_VCLOCK_BACK) {
-		const uint64_t reg[NUM_VCLOCK_BACK] = { [BACK_RDI] = s.rdi, [BACK_RSI] = s.rsi,
-							[BACK_RDX] = s.rdx, [BACK_R10] = s.r10,
-							[BACK_R8] = s.r8 };
-
-		if (reg[s.out] || s.finish == FINISH_ALARM)
-			finishers[s.finish](k, c, &s, reg[s.out]);
-	}
-	return (int64_t)c->arg[3];
 }
 
 /* ---- changes ------------------------------------------------------------ */

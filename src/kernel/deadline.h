@@ -45,6 +45,10 @@ int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec
 struct timespec deadline_span(struct kernel *k, const struct timespec *span);
 struct timeval deadline_timeval(struct kernel *k, const struct timeval *span);
 
+/* arg_copy_in() of a time of the program's; it is surely the program's own, and
+ * not one that was put there for a moment. */
+int deadline_read(struct kernel *k, struct call *c, int arg, void *to, size_t len);
+
 /**
  * deadline_wait() - Let a call wait for a time of the guest's
  * @c: not yet answered; it reads a timespec through one register
@@ -69,7 +73,7 @@ long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
 long sleep_futex(struct kernel *k, struct call *c);
 long sleep_clock(struct kernel *k, struct call *c);
 
-/* VCLOCK_FINISH: a redirected call is over, and has written a time. */
+/* finish.c: VCLOCK_FINISH: a redirected call is over, and has written a time. */
 long deadline_finish(struct kernel *k, struct call *c);
 
 /* The clocks have changed: let the thread look at all that wait. Any thread. */

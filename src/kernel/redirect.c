@@ -21,6 +21,7 @@
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
+#include "ns/feature.h"
 #include "passthrough/hostcall.h"
 #include "passthrough/tracee.h"
 
@@ -37,7 +38,7 @@
 
 void redirects_init(struct redirects *r)
 {
-	int ret = tracee_probe();
+	int ret = host_feature_masked("ptrace") ? -EPERM : tracee_probe();
 
 	for (int i = 0; i < REDIRECT_LOCKS; i++)
 		pthread_mutex_init(&r->lock[i], NULL);

@@ -25,7 +25,7 @@ long sys_setitimer(struct kernel *k, struct call *c)
 	struct itimerval it;
 	struct timeval host[2];
 
-	if (!k->time || arg_copy_in(c, 1, &it, sizeof(it)) < 0 || !is_valid(&it.it_value) ||
+	if (!k->time || deadline_read(k, c, 1, &it, sizeof(it)) < 0 || !is_valid(&it.it_value) ||
 	    !is_valid(&it.it_interval))
 		return call_continue(c, "no time, or no clock of the guest's: the host says so");
 	host[0] = deadline_timeval(k, &it.it_interval);

@@ -51,14 +51,14 @@ static const struct span_call
 	call_third = { 2, TIMESPEC, BACK_RDX, {} };
 
 /* ns, or -1: none, or nothing to wait for. */
-static int64_t span_of(struct call *c, const struct span_call *s)
+static int64_t span_of(struct kernel *k, struct call *c, const struct span_call *s)
 {
 	int64_t unit = s->unit == TIMEVAL ? 1000 : 1;
 	struct timespec ts;
 
 	if (s->unit == MILLISECONDS)
 		return arg_int(c, s->arg) > 0 ? arg_int(c, s->arg) * INT64_C(1000000) : -1;
-	if (arg_copy_in(c, s->arg, &ts, sizeof(ts)) < 0 || ts.tv_sec < 0 || ts.tv_nsec < 0 ||
+	if (deadline_read(k, c, s->arg, &ts, sizeof(ts)) < 0 || ts.tv_sec < 0 || ts.tv_nsec < 0 ||
 	    (ts.tv_nsec >= (int64_t)NSEC_PER_SEC / unit && s->unit == TIMESPEC) ||
 	    (ts.tv_sec == 0 && ts.tv_nsec == 0))
 		return -1;
@@ -74,7 +74,7 @@ static long sleep_for(struct kernel *k, struct call *c, const struct span_call *
 	struct deadline d = { .clock = CLOCK_MONOTONIC, .host = CLOCK_MONOTONIC, .span = true,
 			      .timeval = s->unit == TIMEVAL };
 	struct redirect_how how = s->how;
-	int64_t ns = k->time ? span_of(c, s) : -1, end;
+	int64_t ns = k->time ? span_of(k, c, s) : -1, end;
 
 	if (ns < 0)
 		return call_continue(c, "no time to wait for, or none that is one: the host says so");

@@ -38,7 +38,7 @@ static bool is_time(const struct timespec *ts)
 static bool get(struct kernel *k, struct call *c, int arg, clockid_t clock, struct deadline *ret)
 {
 	*ret = (struct deadline){ .clock = clock, .host = clock };
-	return k->time && arg_copy_in(c, arg, &ret->at, sizeof(ret->at)) == 0 && is_time(&ret->at);
+	return k->time && deadline_read(k, c, arg, &ret->at, sizeof(ret->at)) == 0 && is_time(&ret->at);
 }
 
 static long as_it_is(struct call *c)

@@ -241,7 +241,7 @@ long sys_timerfd_settime(struct kernel *k, struct call *c)
 	struct itimerspec old;
 	int ret;
 
-	if (!k->time || arg_copy_in(c, 2, &t.at, sizeof(t.at)) < 0 || !is_valid(&t.at) ||
+	if (!k->time || deadline_read(k, c, 2, &t.at, sizeof(t.at)) < 0 || !is_valid(&t.at) ||
 	    is_zero(&t.at.it_value))
 		return call_continue(c, "a timer that is disarmed, or no timer at all: the host says so");
 	t.tgid = caller_tgid(c->tid);
@@ -305,7 +305,7 @@ long sys_timer_settime(struct kernel *k, struct call *c)
 
 	struct redirect_how how = { .finish = FINISH_NONE }, *changed = NULL;
 
-	if (!k->time || arg_copy_in(c, 2, &t.at, sizeof(t.at)) < 0 || !is_valid(&t.at) ||
+	if (!k->time || deadline_read(k, c, 2, &t.at, sizeof(t.at)) < 0 || !is_valid(&t.at) ||
 	    is_zero(&t.at.it_value) || timer_clock(c->tid, t.id, &t.clock) < 0)
 		return call_continue(c, "a timer that is disarmed, or of no clock of the guest's: the host's business");
 	make_absolute(k, &t);

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 /* userns netns timens cgroupns utsns ipcns pidns mntns overlay idmap openat2 open_tree devpts
- * mqueue sysfs fuse cgroup2 cgroup1 newuidmap subuid perf procchildren vdso mdwe */
+ * mqueue sysfs fuse cgroup2 cgroup1 newuidmap subuid perf procchildren vdso mdwe ptrace */
 bool host_feature_masked(const char *name);
 
 #endif

@@ -408,11 +408,12 @@ FEATURES = {
     "perf": {"root": None, "user": None},
     "procchildren": {"root": None, "user": None},
     "mdwe": {"root": None, "user": None},
+    "ptrace": {"root": r"does not let the guest's tasks be traced", "user": r"does not let the guest's tasks be traced"},
     "subuid": {"root": None, "user": r"/etc/subuid"},
     "vdso": {"root": r"clocks are read by trapped calls", "user": r"clocks are read by trapped calls"},
 }
 # A feature that only some policy asks for; the others are hosting's.
-FEATURE_POLICY = {"vdso": "time-lab"}
+FEATURE_POLICY = {"vdso": "time-lab", "ptrace": "time-lab"}
 
 
 def masked_in_source():

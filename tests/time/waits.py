@@ -214,6 +214,15 @@ def under_strace(case):
         no_failure(case.run("strace", "-f", "-o", "/dev/null", program, "one", kind, "0.3", options=options("ahead")))
 
 
+@test("waits", users=USERS, policies=(None,))
+def without_ptrace_and_without_a_vdso(case):
+    """The time is put into the program's memory; without our code in the vDSO too."""
+    program = build(case, "glibc")
+    for feature in ("ptrace", "vdso"):
+        for kind in ("futex", "cond", "sem", "nanosleep", "mq_receive", "mq_send", "timerfd", "timer"):
+            no_failure(case.run(program, "one", kind, "0.2", options=options("behind"), env={"WEIR_TEST_MASK": feature}))
+
+
 @test("waits", users=("root", "user"), policies=(None,))
 def gdb_comes_and_goes(case):
     if shutil.which("gdb") is None:
