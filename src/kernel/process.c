@@ -200,35 +200,42 @@ static void reaped(struct kernel *k, const siginfo_t *si)
 }
 
 /*
- * One that was a tracee (tracee.h) when it died is seen only by who asks for it
- * by its id, in all threads' names; and then a stop of a tracee that lives is
- * seen as well, and must be left for its tracer.
+ * A child that another thread of ours has stopped for a moment (tracee.h) shows
+ * that stop here as well, whatever we wait for: it is the other thread's to take.
+ * Return: was there one that has ended?
  */
-static void reap_tracee(struct kernel *k, pid_t pid)
+static bool reap(struct kernel *k, idtype_t which, pid_t pid, int whose)
 {
 	siginfo_t si = {};
 
-	if (waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT) != 0 || !si.si_pid ||
-	    si.si_code == CLD_TRAPPED || si.si_code == CLD_STOPPED)
-		return;
-	if (waitid(P_PID, pid, &si, WEXITED | WNOHANG) == 0 && si.si_pid)
-		reaped(k, &si);
+	if (waitid(which, pid, &si, WEXITED | WNOHANG | WNOWAIT | whose) != 0 || !si.si_pid ||
+	    (si.si_code != CLD_EXITED && si.si_code != CLD_KILLED && si.si_code != CLD_DUMPED))
+		return false;
+	pid = si.si_pid;
+	si.si_pid = 0;
+	if (waitid(P_PID, pid, &si, WEXITED | WNOHANG) != 0 || !si.si_pid)
+		return false;
+	reaped(k, &si);
+	return true;
 }
 
-/* Reap every child that has ended: guest processes, the agent, ushers. */
+/*
+ * Reap every child that has ended: guest processes, the agent, ushers. A stop
+ * hides the children behind it, and one that was a tracee when it died is seen
+ * only in all threads' names: those that somebody waits for are asked for by id.
+ */
 void process_reap(struct kernel *k)
 {
 	struct guest_process *p, *next;
-	siginfo_t si = {};
 
-	while (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | __WNOTHREAD) == 0 && si.si_pid) {
-		reaped(k, &si);
-		si.si_pid = 0;
-	}
+	while (reap(k, P_ALL, 0, __WNOTHREAD))
+		;
+	if (k->agent.pid)
+		reap(k, P_PID, k->agent.pid, 0);
 	for (p = k->process; p; p = next) {
 		next = p->next;
 		if (p->pid)
-			reap_tracee(k, p->pid);
+			reap(k, P_PID, p->pid, 0);
 	}
 }
 
