@@ -88,6 +88,17 @@ static void print_date(json_t *t)
 								   "runs on its own");
 }
 
+static void print_travel(json_t *t)
+{
+	json_int_t ns = number(t, "leapt_ns"), sec = NSEC_PER_SEC;
+
+	if (t)
+		printf("travels    %lld leaps, %lld.%06lld s; %lld waits noted, %lld ended; cpu = %s%s\n",
+		       number(t, "leaps"), ns / sec, ns % sec / 1000, number(t, "waits"),
+		       number(t, "ended"), json_string_value(json_object_get(t, "cpu")),
+		       json_is_true(json_object_get(t, "calendar")) ? "; by a calendar" : "");
+}
+
 static void print_time(json_t *t)
 {
 	json_t *images = json_object_get(t, "images");
@@ -105,6 +116,7 @@ static void print_time(json_t *t)
 		printf("rate       frozen\n");
 	else
 		printf("rate       %.9g\n", json_real_value(json_object_get(t, "rate")));
+	print_travel(json_object_get(t, "travel"));
 	printf("settable   %s\n", json_is_true(json_object_get(t, "settable")) ? "yes" : "no");
 	printf("vdso       %s: images %lld changed (%lld have mapped the clocks, %lld could not), %lld "
 	       "with stubs, %lld left; %lld readings by a call\n",

@@ -28,6 +28,7 @@
 #include "kernel/procfs.h"
 #include "kernel/sched.h"
 #include "kernel/timekeeper.h"
+#include "kernel/travel.h"
 #include "kernel/util.h"
 #include "passthrough/embedded.h"
 #include "passthrough/hostcall.h"
@@ -424,6 +425,7 @@ static const struct initcall {
 	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
 	{ "console",	console_init,	console_exit },
 	{ "time",	timekeeper_init, timekeeper_exit }, /* the guest's clocks, if it has any */
+	{ "travel",	travel_init,	travel_exit },	 /* and who takes them to the next deadline */
 	{ "control",	control_init,	controls_exit }, /* weir exec, stats ... */
 	{ "init",	init_init,	init_exit },	 /* mask, door, first program */
 };

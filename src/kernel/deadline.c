@@ -21,19 +21,18 @@
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/timer.h"
+#include "kernel/travel.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
 #define BUCKETS 1024
 #define MAX_WAITERS 65536	/* more are not re-armed */
 #define NEVER_SEC (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
+#define NEVER_NS (NEVER_SEC * (int64_t)NSEC_PER_SEC)
 #define EARLIER_NS 50000	/* a deadline that moves by less, towards now, is left */
-#define LOOKS 400
-#define LOOKS_AT_ONCE 20
-#define LOOK_NS 50000
 
-struct waiter {
-	struct waiter *next;
+struct armed {
+	struct armed *next;
 	struct redirect where;
 	struct deadline what;
 	struct timespec host;	/* in the slot */
@@ -43,12 +42,9 @@ struct deadlines {
 	pthread_mutex_t lock;	/* the fields below */
 	pthread_cond_t wake;
 	uint64_t asked, done;	/* rounds */
-	struct waiter *bucket[BUCKETS];
+	bool all;		/* of the next: not of timers only */
+	struct armed *bucket[BUCKETS];
 	unsigned count;
-
-	/* Held while a time of the host's is in some program's memory: the program may
-	 * be at its next call with it already, or another thread of its. */
-	pthread_mutex_t in_place;
 	struct event_source step;	/* the host's REALTIME was set */
 };
 
@@ -90,28 +86,43 @@ static int64_t on_clock(const struct timekeeper *t, int64_t ns, clockid_t from, 
 	return __builtin_add_overflow(ns, there - here, &ns) ? INT64_MAX : ns;
 }
 
-int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec *ret,
-		     uint64_t *ret_changes)
+/* Return: 0 with ns of at least 1, at most NEVER_NS; or -EINVAL. */
+static int host_ns(struct kernel *k, const struct deadline *d, int64_t *ret, uint64_t *ret_changes)
 {
 	struct time_deadline t;
-	clockid_t by = d->host;
 	int err = timekeeper_to_host(k->time, d->clock, &d->at, &t, ret_changes);
 	int64_t ns;
 
 	if (err < 0)
 		return err;
-	*ret = (struct timespec){ .tv_sec = NEVER_SEC };
+	*ret = NEVER_NS;
 	if (t.never || t.at.tv_sec >= NEVER_SEC)
 		return 0;
+	ns = on_clock(k->time, ns_of(&t.at), t.clock, d->span ? t.clock : d->host);
 	if (d->span)
-		by = t.clock;
-	ns = on_clock(k->time, ns_of(&t.at), t.clock, by);
-	if (d->span)
-		ns -= host_reads(k->time, by);
-	*ret = timespec_of(MAX(ns, 1) + (d->timeval ? 999 : 0));
-	if (d->timeval)
-		ret->tv_nsec /= 1000;
+		ns -= host_reads(k->time, t.clock);
+	*ret = MIN(MAX(ns, 1), NEVER_NS);
 	return 0;
+}
+
+static struct timespec as_given(const struct deadline *d, int64_t ns)
+{
+	struct timespec ts = timespec_of(ns + (d->timeval ? 999 : 0));
+
+	if (d->timeval)
+		ts.tv_nsec /= 1000;
+	return ts;
+}
+
+int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec *ret,
+		     uint64_t *ret_changes)
+{
+	int64_t ns;
+	int err = host_ns(k, d, &ns, ret_changes);
+
+	if (err == 0)
+		*ret = as_given(d, ns);
+	return err;
 }
 
 struct timespec deadline_span(struct kernel *k, const struct timespec *span)
@@ -136,15 +147,15 @@ struct timeval deadline_timeval(struct kernel *k, const struct timeval *span)
 
 /* ---- the table ---------------------------------------------------------- */
 
-static struct waiter **bucket_of(struct deadlines *d, pid_t tid)
+static struct armed **bucket_of(struct deadlines *d, pid_t tid)
 {
 	return &d->bucket[(unsigned)tid % BUCKETS];
 }
 
 /* A slot is one waiter's: what was in it before is over. Lock held. */
-static struct waiter *place_for(struct deadlines *d, const struct redirect *r)
+static struct armed *place_for(struct deadlines *d, const struct redirect *r)
 {
-	struct waiter *w;
+	struct armed *w;
 
 	for (w = *bucket_of(d, r->tid); w; w = w->next)
 		if (w->where.tid == r->tid && w->where.slot == r->slot)
@@ -163,7 +174,7 @@ static struct waiter *place_for(struct deadlines *d, const struct redirect *r)
 static void remember(struct deadlines *d, const struct redirect *r, const struct deadline *what,
 		     const struct timespec *host)
 {
-	struct waiter *w;
+	struct armed *w;
 
 	pthread_mutex_lock(&d->lock);
 	w = place_for(d, r);
@@ -173,81 +184,34 @@ static void remember(struct deadlines *d, const struct redirect *r, const struct
 		w->host = *host;
 	} else {
 		/* A full table is a reason to look who is still there. */
+		d->all = true;
 		d->asked++;
 		pthread_cond_signal(&d->wake);
 	}
 	pthread_mutex_unlock(&d->lock);
 }
 
-void deadlines_changed(struct kernel *k)
+static void ask(struct kernel *k, bool all)
 {
 	struct deadlines *d = k->time->deadlines;
 
 	if (!d)
 		return;
 	pthread_mutex_lock(&d->lock);
+	d->all |= all;
 	d->asked++;
 	pthread_cond_signal(&d->wake);
 	pthread_mutex_unlock(&d->lock);
 }
 
-/* ---- in the program's memory -------------------------------------------- */
-
-/* Has the task got past reading its arguments? */
-static bool sleeps(pid_t tid)
+void deadlines_changed(struct kernel *k)
 {
-	char path[48], text[512], *state;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	if (host_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return true;
-	state = strrchr(text, ')');
-	return !state || state[2] != 'R';
+	ask(k, true);
 }
 
-int deadline_read(struct kernel *k, struct call *c, int arg, void *to, size_t len)
+void deadlines_leapt(struct kernel *k)
 {
-	struct deadlines *d = k->time->deadlines;
-	int ret;
-
-	if (pthread_mutex_trylock(&d->in_place) != 0) {
-		call_slow(c);
-		pthread_mutex_lock(&d->in_place);
-	}
-	ret = arg_copy_in(c, arg, to, len);
-	pthread_mutex_unlock(&d->in_place);
-	return ret;
-}
-
-/*
- * The task cannot be redirected: a debugger has it, or the host forbids it. Its
- * own memory is changed, and changed back as soon as the host has read it.
- * What does not let itself be written waits by the host's clock.
- */
-static long in_place(struct kernel *k, struct call *c, int arg, const int64_t *time, unsigned words)
-{
-	struct deadlines *d = k->time->deadlines;
-	struct timespec nap = { .tv_nsec = LOOK_NS };
-	size_t bytes = words * sizeof(*time);
-	int64_t was[4], is[4];
-
-	atomic_fetch_add(&k->time->count.in_place, 1);
-	call_continue(c, "the host reads the time that was put into the program's memory for it");
-	call_slow(c);
-	pthread_mutex_lock(&d->in_place);
-	if (arg_copy_in(c, arg, was, bytes) == 0 && arg_copy_out(c, arg, time, bytes) == 0) {
-		call_answer(c, 0);
-		for (int i = 0; i < LOOKS && !sleeps(c->tid); i++)
-			if (i > LOOKS_AT_ONCE)
-				nanosleep(&nap, NULL);
-		if (copy_from_guest(c->tid, is, uaddr(c->arg[arg]), bytes) == 0 &&
-		    memcmp(is, time, bytes) == 0)
-			copy_to_guest(c->tid, uaddr(c->arg[arg]), was, bytes);
-	} else {
-		log_debug("time: task %d waits by the host's clock: its time cannot be written", c->tid);
-	}
-	pthread_mutex_unlock(&d->in_place);
-	return 0;
+	ask(k, false);
 }
 
 /* ---- calls -------------------------------------------------------------- */
@@ -256,21 +220,46 @@ static const int arg_of[NUM_VCLOCK_BACK] = {
 	[BACK_RDI] = 0, [BACK_RSI] = 1, [BACK_RDX] = 2, [BACK_R10] = 3, [BACK_R8] = 4,
 };
 
+/*
+ * May a guest whose clocks travel wait by the time that it has given the host
+ * itself? The traveller ends a wait that is due, so it must only not be too early;
+ * and a REALTIME that is set back must not make it so.
+ */
+static bool is_late_enough(const struct deadline *d, int64_t host)
+{
+	return (d->span || d->clock == CLOCK_MONOTONIC || d->clock == CLOCK_BOOTTIME) &&
+	       d->given_ns >= host;
+}
+
+/* The traveller is to know of a wait with these registers. */
+static bool note(struct kernel *k, struct call *c, int nr, const uint64_t arg[6],
+		 const struct deadline *d)
+{
+	struct waiter w = { .tid = c->tid, .nr = nr, .over = d->over };
+
+	memcpy(w.arg, arg, sizeof(w.arg));
+	return travel_wait(k, &w, d->clock, ns_of(&d->at));
+}
+
 long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
 		   const struct redirect_how *how, const struct deadline *what)
 {
 	struct timespec host;
+	uint64_t changes, arg[6];
 	struct redirect r;
-	uint64_t changes;
+	int64_t ns;
 	int ret;
 
-	if (deadline_to_host(k, what, &host, &changes) < 0)
+	if (host_ns(k, what, &ns, &changes) < 0)
 		return call_continue(c, "no time, or no clock of the guest's: the host says so");
+	if (k->travel && is_late_enough(what, ns) && note(k, c, c->nr, c->arg, what))
+		return call_continue(c, "the host's time-out is late enough, and the traveller knows of it");
+	host = as_given(what, ns);
 	ret = redirect_begin(k, c, back, &r);
 	if (ret == -EAGAIN && how && how->nr)
 		return call_continue(c, "it cannot be redirected, and waits by the host's clock");
 	if (ret == -EAGAIN)
-		return in_place(k, c, arg_of[back], (const int64_t *)&host, 2);
+		return deadline_in_place(k, c, arg_of[back], (const int64_t *)&host, 2);
 	c->reply = REPLY_SENT;
 	atomic_fetch_add(&k->time->count.redirected, ret == 0);
 	if (ret < 0)
@@ -278,6 +267,10 @@ long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
 	r.nr = how && how->nr ? how->nr : r.nr;
 	/* Into the table first: a change that comes now finds it there. */
 	remember(k->time->deadlines, &r, what, &host);
+	if (k->travel) {
+		redirect_args(&r, how, arg);
+		note(k, c, r.nr, arg, what);
+	}
 	redirect_commit(k, &r, how, (const int64_t *)&host, 2);
 	if (timekeeper_changes(k->time) != changes)
 		deadlines_changed(k);
@@ -293,7 +286,7 @@ long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
 	if (ret == -EAGAIN && how)
 		return call_continue(c, "it cannot be redirected, and goes by the host's clock");
 	if (ret == -EAGAIN)
-		return in_place(k, c, arg_of[back], time, words);
+		return deadline_in_place(k, c, arg_of[back], time, words);
 	c->reply = REPLY_SENT;
 	atomic_fetch_add(&k->time->count.redirected, ret == 0);
 	if (ret == 0)
@@ -304,15 +297,15 @@ long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
 /* ---- changes ------------------------------------------------------------ */
 
 /* Is it worth the while? Never too late to be right: later always is. */
-static bool moves(const struct waiter *w, const struct timespec *host)
+static bool moves(const struct armed *w, const struct timespec *host)
 {
 	int64_t by = ns_of(host) - ns_of(&w->host);
 
-	return w->what.span || by > 0 || by < -EARLIER_NS;
+	return (w->what.span && by != 0) || by > 0 || by < -EARLIER_NS;
 }
 
 /* Return: is it still to be remembered? */
-static bool rearm(struct kernel *k, struct waiter *w)
+static bool rearm(struct kernel *k, struct armed *w)
 {
 	struct timespec host;
 	int ret;
@@ -328,9 +321,9 @@ static bool rearm(struct kernel *k, struct waiter *w)
 }
 
 /* Take one bucket's waiters out, so that nobody waits for the lock meanwhile. */
-static struct waiter *take(struct deadlines *d, unsigned i)
+static struct armed *take(struct deadlines *d, unsigned i)
 {
-	struct waiter *all;
+	struct armed *all;
 
 	pthread_mutex_lock(&d->lock);
 	all = d->bucket[i];
@@ -340,9 +333,9 @@ static struct waiter *take(struct deadlines *d, unsigned i)
 }
 
 /* Put one back, unless its slot has got another owner meanwhile. */
-static void put_back(struct deadlines *d, struct waiter *w, bool keep)
+static void put_back(struct deadlines *d, struct armed *w, bool keep)
 {
-	struct waiter *other;
+	struct armed *other;
 
 	pthread_mutex_lock(&d->lock);
 	for (other = *bucket_of(d, w->where.tid); other && keep; other = other->next)
@@ -363,11 +356,10 @@ static void rearm_all(struct kernel *k)
 	struct deadlines *d = k->time->deadlines;
 
 	for (unsigned i = 0; i < BUCKETS; i++)
-		for (struct waiter *w = take(d, i), *next; w; w = next) {
+		for (struct armed *w = take(d, i), *next; w; w = next) {
 			next = w->next;
 			put_back(d, w, rearm(k, w));
 		}
-	timers_rearm(k);
 }
 
 static void *rearm_thread(void *arg)
@@ -378,12 +370,17 @@ static void *rearm_thread(void *arg)
 	pthread_mutex_lock(&d->lock);
 	for (;;) {
 		uint64_t round;
+		bool all;
 
 		while (d->done == d->asked)
 			pthread_cond_wait(&d->wake, &d->lock);
 		round = d->asked;
+		all = d->all;
+		d->all = false;
 		pthread_mutex_unlock(&d->lock);
-		rearm_all(k);
+		if (all)
+			rearm_all(k);
+		timers_rearm(k);
 		pthread_mutex_lock(&d->lock);
 		d->done = round;
 	}
@@ -420,7 +417,6 @@ int deadlines_init(struct kernel *k)
 	if (!d)
 		return -ENOMEM;
 	pthread_mutex_init(&d->lock, NULL);
-	pthread_mutex_init(&d->in_place, NULL);
 	pthread_cond_init(&d->wake, NULL);
 	k->time->deadlines = d;
 	redirects_init(&k->time->redirects);

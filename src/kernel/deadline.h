@@ -16,6 +16,7 @@
 
 #include "kernel/kernel.h"
 #include "kernel/redirect.h"
+#include "kernel/waiter.h"
 
 struct deadlines;
 
@@ -26,6 +27,8 @@ struct deadline {
 	struct timespec at;	/* of the guest's */
 	bool span;		/* the call takes the time that is left until then */
 	bool timeval;		/* in microseconds */
+	int64_t given_ns;	/* by the program, on the host's clock or as a span */
+	struct waiter_over over;	/* what the call does when it is over */
 };
 
 /* After the clocks are made. Return: 0 or a negative errno. */
@@ -45,7 +48,7 @@ int deadline_to_host(struct kernel *k, const struct deadline *d, struct timespec
 struct timespec deadline_span(struct kernel *k, const struct timespec *span);
 struct timeval deadline_timeval(struct kernel *k, const struct timeval *span);
 
-/* arg_copy_in() of a time of the program's; it is surely the program's own, and
+/* in_place.c: arg_copy_in() of a time of the program's; it is surely the program's own, and
  * not one that was put there for a moment. */
 int deadline_read(struct kernel *k, struct call *c, int arg, void *to, size_t len);
 
@@ -69,6 +72,10 @@ long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
 long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
 		  const struct redirect_how *how, const int64_t *time, unsigned words);
 
+/* in_place.c: as deadline_set(), in the program's own memory. */
+long deadline_in_place(struct kernel *k, struct call *c, int arg, const int64_t *time,
+		       unsigned words);
+
 /* sys_sleep.c: FUTEX_WAIT and clock_nanosleep(2) without TIMER_ABSTIME. */
 long sleep_futex(struct kernel *k, struct call *c);
 long sleep_clock(struct kernel *k, struct call *c);
@@ -76,7 +83,9 @@ long sleep_clock(struct kernel *k, struct call *c);
 /* finish.c: VCLOCK_FINISH: a redirected call is over, and has written a time. */
 long deadline_finish(struct kernel *k, struct call *c);
 
-/* The clocks have changed: let the thread look at all that wait. Any thread. */
+/* The clocks have changed: let the thread look at all that wait, and at timers;
+ * after a leap at timers only: the traveller ends waits. Any thread. */
 void deadlines_changed(struct kernel *k);
+void deadlines_leapt(struct kernel *k);
 
 #endif

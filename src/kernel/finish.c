@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * finish.c - what a redirected call has written of the time that was left
+ * finish.c - what a redirected call says of the time that was left
  *
- * It is the host's time, in the slot. vdso_return.S asks for it to be put where
- * the program expects it, as the guest's (VCLOCK_FINISH); the call's result is
+ * The host has written its own into the slot. vdso_return.S asks for the guest's
+ * to be put where the program expects it (VCLOCK_FINISH); the call's result is
  * passed through.
  */
 #include <errno.h>
@@ -24,9 +24,19 @@ static struct timespec guest_span(struct kernel *k, const int64_t host[2], int64
 	return (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC / unit };
 }
 
+/* Until @end; nothing if that has been. */
+static struct timespec time_left(struct kernel *k, uint64_t end, int64_t unit)
+{
+	uint64_t now[NUM_VCLOCKS], ns;
+
+	timekeeper_now(k->time, now);
+	ns = end > now[VCLOCK_MONOTONIC] ? end - now[VCLOCK_MONOTONIC] : 0;
+	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC / unit };
+}
+
 static void finish_slept(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
 {
-	struct timespec ts = guest_span(k, s->time + 2, 1);
+	struct timespec ts = time_left(k, s->end, 1);
 
 	if ((int64_t)c->arg[3] == -EINTR)
 		copy_to_guest(c->tid, uaddr(out), &ts, sizeof(ts));
@@ -34,7 +44,7 @@ static void finish_slept(struct kernel *k, struct call *c, struct window_slot *s
 
 static void finish_left(struct kernel *k, struct call *c, struct window_slot *s, uint64_t out)
 {
-	struct timespec ts = guest_span(k, s->time, s->finish == FINISH_LEFT ? 1 : 1000);
+	struct timespec ts = time_left(k, s->end, s->finish == FINISH_LEFT ? 1 : 1000);
 
 	copy_to_guest(c->tid, uaddr(out), &ts, sizeof(ts));
 }

@@ -97,6 +97,9 @@ void hostproc_parse_status(const char *text, struct hostproc_status *ret)
 		.voluntary = strtoull(field(text, "\nvoluntary_ctxt_switches:"), NULL, 10),
 		.involuntary = strtoull(field(text, "\nnonvoluntary_ctxt_switches:"), NULL, 10),
 	};
+	ret->state = *field(text, "\nState:\t");
+	ret->tracer = strtol(field(text, "\nTracerPid:"), NULL, 10);
+	ret->fd_size = strtoul(field(text, "\nFDSize:"), NULL, 10);
 	strtoul(field(text, "\nUid:"), &end, 10);
 	ret->uid = *end ? strtoul(end, NULL, 10) : 0;
 }
@@ -111,6 +114,24 @@ int hostproc_status(pid_t tid, struct hostproc_status *ret)
 	if (n < 0)
 		return n;
 	hostproc_parse_status(text, ret);
+	return 0;
+}
+
+int hostproc_call(pid_t tid, struct hostproc_call *ret)
+{
+	char path[40], text[256], *end;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
+	n = host_read_file(AT_FDCWD, path, text, sizeof(text));
+	if (n < 0)
+		return n == -EACCES ? -EPERM : n;
+	/* "running", or "-1 SP PC" outside of any call */
+	ret->nr = strtol(text, &end, 10);
+	if (end == text || ret->nr < 0)
+		return -EAGAIN;
+	for (int i = 0; i < 6; i++)
+		ret->arg[i] = strtoull(end, &end, 16);
 	return 0;
 }
 

@@ -45,10 +45,23 @@ struct hostproc_status {
 	pid_t guest_tid, guest_pid;	/* in the thread's own pid namespace */
 	uint32_t uid;			/* effective, as our user namespace sees it */
 	uint64_t voluntary, involuntary;	/* context switches */
+	char state;			/* as in hostproc_stat */
+	pid_t tracer;			/* 0: none */
+	unsigned fd_size;		/* room of its table of descriptors */
 };
 
 void hostproc_parse_status(const char *text, struct hostproc_status *ret);
 int hostproc_status(pid_t tid, struct hostproc_status *ret);
+
+/* /proc/TID/syscall: the call that a thread sleeps in. */
+struct hostproc_call {
+	int nr;
+	uint64_t arg[6];
+};
+
+/* Return: 0; -EAGAIN if it runs or is in no call; -EPERM if we may not know;
+ * -ENOENT or -ESRCH if there is no such thread. */
+int hostproc_call(pid_t tid, struct hostproc_call *ret);
 
 /**
  * hostproc_walk() - Visit every thread of some processes and their descendants

@@ -81,6 +81,7 @@ struct kernel {
 
 	struct sched *sched;		/* its CPUs and tasks; NULL: not yet */
 	struct timekeeper *time;	/* NULL: the guest's clocks are the host's */
+	struct travel *travel;		/* NULL: they do not travel */
 
 	/* traps */
 	struct trap_counter *counter;	/* by lane_rule.id */

@@ -38,10 +38,17 @@ struct kernel;
 #define REDIRECT_LOCKS 64	/* by thread id; divides REDIRECT_GROUPS */
 #define REDIRECT_REFUSED 256
 
+/* Held by whoever traces a task, and over its slots. */
+struct redirect_lock {
+	pthread_mutex_t lock;
+	_Atomic pid_t stopping;	/* a task that has been told to stop, and may not have yet */
+};
+
 struct redirects {
 	bool able;		/* tracing is possible on this host; constant */
 	_Atomic uint64_t serial;
-	pthread_mutex_t lock[REDIRECT_LOCKS];	/* of whoever traces a task; its slots */
+	_Atomic unsigned under_way;	/* tasks that are stopped, or about to be */
+	struct redirect_lock lock[REDIRECT_LOCKS];
 	_Atomic pid_t refused[REDIRECT_REFUSED];	/* tasks that could not get a window */
 };
 
@@ -50,6 +57,7 @@ struct redirect_how {
 	int nr;			/* the call that is made; 0: the same */
 	enum finish finish;
 	enum vclock_back out;	/* the register whose old value FINISH_ works on */
+	uint64_t end_ns;	/* for FINISH_SLEPT and FINISH_LEFT, as in window.h */
 	struct {
 		enum { LEAVE, PUT_NULL, PUT_ONE, PUT_SLOT, PUT_SECOND } what; /* its time[2] */
 		enum vclock_back reg;
@@ -65,7 +73,7 @@ struct redirect {
 	uint64_t serial;	/* of this use of the slot */
 
 	/* until redirect_commit() */
-	pthread_mutex_t *lock;
+	struct redirect_lock *lock;
 	struct user_regs_struct regs;
 	bool by_return;		/* the call is followed by a return */
 	uint64_t vdso;
@@ -82,6 +90,9 @@ void redirects_init(struct redirects *r);
  */
 int redirect_begin(struct kernel *k, struct call *c, enum vclock_back back, struct redirect *ret);
 
+/* The six arguments that it will go on with. */
+void redirect_args(const struct redirect *r, const struct redirect_how *how, uint64_t ret[6]);
+
 /* Let it go on with up to four words for its timeout; @how may be NULL.
  * Return: 0 or -ESRCH. */
 int redirect_commit(struct kernel *k, struct redirect *r, const struct redirect_how *how,
@@ -94,6 +105,20 @@ int redirect_commit(struct kernel *k, struct redirect *r, const struct redirect_
  * the call is over; -EAGAIN if the task cannot be traced now.
  */
 int redirect_change(struct kernel *k, const struct redirect *r, const int64_t *time, unsigned words);
+
+/**
+ * redirect_hold() - Stop a task in what it does
+ *
+ * Return: 0 with its registers: to be followed by redirect_let_go(), by this
+ * thread and soon. -EPERM if a debugger has it, or the host forbids it; -ESRCH.
+ */
+int redirect_hold(struct kernel *k, pid_t tid, struct user_regs_struct *ret);
+
+/* With @regs not NULL, it goes on with these. Return: 0 or -ESRCH. */
+int redirect_let_go(struct kernel *k, pid_t tid, const struct user_regs_struct *regs);
+
+/* Is no task stopped by any of these functions now? For the host it sleeps then. */
+bool redirects_idle(const struct kernel *k);
 
 /* Has the call not come back yet? */
 bool redirect_waits(struct kernel *k, const struct redirect *r);

@@ -137,6 +137,18 @@ void sched_enter(struct kernel *k)
 		host_cpus_set(0, &k->sched->vcpus.all);
 }
 
+unsigned sched_roots(struct kernel *k, pid_t *ret, unsigned max)
+{
+	struct sched *s = k->sched;
+	unsigned n;
+
+	pthread_mutex_lock(&s->lock);
+	n = MIN(s->nroots, max);
+	memcpy(ret, s->root, n * sizeof(*ret));
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
 /* ---- the view --------------------------------------------------------------- */
 
 unsigned sched_nvcpus(const struct kernel *k)

@@ -10,6 +10,7 @@
 #include <sys/time.h>
 
 #include "kernel/deadline.h"
+#include "kernel/sys_travel.h"
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
@@ -25,6 +26,8 @@ long sys_setitimer(struct kernel *k, struct call *c)
 	struct itimerval it;
 	struct timeval host[2];
 
+	if (k->travel && arg_int(c, 0) == ITIMER_REAL)
+		return travel_sys_setitimer(k, c);
 	if (!k->time || deadline_read(k, c, 1, &it, sizeof(it)) < 0 || !is_valid(&it.it_value) ||
 	    !is_valid(&it.it_interval))
 		return call_continue(c, "no time, or no clock of the guest's: the host says so");
@@ -43,6 +46,8 @@ long sys_getitimer(struct kernel *k, struct call *c)
 	static const struct redirect_how how = { .finish = FINISH_ITIMERVAL, .out = BACK_RSI };
 	static const int64_t nothing[4];
 
+	if (k->travel && arg_int(c, 0) == ITIMER_REAL)
+		return travel_sys_getitimer(k, c);
 	if (!k->time)
 		return call_continue(c, "the clocks are the host's");
 	return deadline_set(k, c, BACK_RSI, &how, nothing, ARRAY_SIZE(nothing));
@@ -59,6 +64,8 @@ long sys_alarm(struct kernel *k, struct call *c)
 	struct timeval tv = { .tv_sec = arg_u32(c, 0) };
 	struct timeval host[2] = {};
 
+	if (k->travel)
+		return travel_sys_alarm(k, c);
 	if (!k->time)
 		return call_continue(c, "the clocks are the host's");
 	host[1] = deadline_timeval(k, &tv);

@@ -19,7 +19,9 @@
 
 static int get_socket(struct kernel *k, struct call *c)
 {
-	cleanup_fd int fd = k->time ? caller_fd(c->tid, caller_tgid(c->tid), arg_int(c, 0)) : -EBADF;
+	/* Sockets do not travel: theirs is the host's time. */
+	bool ours = k->time && !k->travel;
+	cleanup_fd int fd = ours ? caller_fd(c->tid, caller_tgid(c->tid), arg_int(c, 0)) : -EBADF;
 
 	return fd >= 0 && !call_valid(c) ? -ESRCH : take_fd(&fd);
 }

@@ -34,11 +34,19 @@ static bool is_time(const struct timespec *ts)
 	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < (long)NSEC_PER_SEC;
 }
 
-/* Read the time of a call. False: it is the host's to refuse. */
-static bool get(struct kernel *k, struct call *c, int arg, clockid_t clock, struct deadline *ret)
+/* Read the time of a call that returns @result when it is over. False: it is the
+ * host's to refuse. */
+static bool get(struct kernel *k, struct call *c, int arg, clockid_t clock, int result,
+		struct deadline *ret)
 {
-	*ret = (struct deadline){ .clock = clock, .host = clock };
-	return k->time && deadline_read(k, c, arg, &ret->at, sizeof(ret->at)) == 0 && is_time(&ret->at);
+	*ret = (struct deadline){ .clock = clock, .host = clock,
+				  .over = { .result = result, .left_arg = -1 } };
+	if (!k->time || deadline_read(k, c, arg, &ret->at, sizeof(ret->at)) < 0 || !is_time(&ret->at))
+		return false;
+	if (__builtin_mul_overflow(ret->at.tv_sec, (int64_t)NSEC_PER_SEC, &ret->given_ns) ||
+	    __builtin_add_overflow(ret->given_ns, ret->at.tv_nsec, &ret->given_ns))
+		ret->given_ns = INT64_MAX;
+	return true;
 }
 
 static long as_it_is(struct call *c)
@@ -70,7 +78,7 @@ long sys_futex(struct kernel *k, struct call *c)
 
 	if (cmd == FUTEX_WAIT)
 		return sleep_futex(k, c);
-	if (!get(k, c, 3, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, &d))
+	if (!get(k, c, 3, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, -ETIMEDOUT, &d))
 		return as_it_is(c);
 	ret = cmd == FUTEX_WAIT_BITSET ? futex_at_once(k, c, &d) : 0;
 	if (!ret)
@@ -83,7 +91,7 @@ long sys_futex_waitv(struct kernel *k, struct call *c)
 {
 	struct deadline d;
 
-	if (!get(k, c, 3, arg_int(c, 4), &d))
+	if (!get(k, c, 3, arg_int(c, 4), -ETIMEDOUT, &d))
 		return as_it_is(c);
 	return deadline_wait(k, c, BACK_R10, NULL, &d);
 }
@@ -92,7 +100,7 @@ long sys_futex_wait(struct kernel *k, struct call *c)
 {
 	struct deadline d;
 
-	if (!get(k, c, 4, arg_int(c, 5), &d))
+	if (!get(k, c, 4, arg_int(c, 5), -ETIMEDOUT, &d))
 		return as_it_is(c);
 	return deadline_wait(k, c, BACK_R8, NULL, &d);
 }
@@ -105,7 +113,7 @@ long sys_clock_nanosleep(struct kernel *k, struct call *c)
 
 	if (!(arg_int(c, 1) & TIMER_ABSTIME))
 		return sleep_clock(k, c);
-	if (!get(k, c, 2, arg_int(c, 0), &d))
+	if (!get(k, c, 2, arg_int(c, 0), 0, &d))
 		return as_it_is(c);
 	if (!has_passed(k, &d))
 		return deadline_wait(k, c, BACK_RDX, NULL, &d);
@@ -117,7 +125,7 @@ static long mq_timed(struct kernel *k, struct call *c)
 {
 	struct deadline d;
 
-	if (!get(k, c, 4, CLOCK_REALTIME, &d))
+	if (!get(k, c, 4, CLOCK_REALTIME, -ETIMEDOUT, &d))
 		return as_it_is(c);
 	return deadline_wait(k, c, BACK_R8, NULL, &d);
 }

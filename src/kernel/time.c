@@ -140,6 +140,17 @@ void time_model_tune(struct time_model *m, const struct time_host *h, int64_t tu
 	put_realtime(m, h, now);
 }
 
+int time_model_leap(struct time_model *m, const struct time_host *h, uint64_t ns)
+{
+	uint64_t now = time_model_read(m, VCLOCK_REALTIME, h);
+
+	if (ns > TIME_MAX_SEC * NSEC_PER_SEC || (now + ns) / NSEC_PER_SEC >= TIME_MAX_SEC)
+		return -ERANGE;
+	for (int i = 0; i < NUM_VCLOCKS; i++)
+		put(m, i, h, time_model_read(m, i, h) + ns);
+	return 0;
+}
+
 int time_model_init(struct time_model *m, const struct policy_clock *p, const struct time_host *h)
 {
 	int ret;
@@ -147,7 +158,7 @@ int time_model_init(struct time_model *m, const struct policy_clock *p, const st
 	/* Maps of zero: each clock is the host's. */
 	*m = (struct time_model){
 		.rate = p->rate ? p->rate : POLICY_RATE_ONE,
-		.frozen = p->rate == 0,
+		.frozen = p->rate == 0 || p->cpu_free,
 	};
 	rebase(m, h);
 	ret = p->realtime == REALTIME_AT ? time_model_set(m, h, p->ns) :

@@ -65,6 +65,10 @@ void time_model_freeze(struct time_model *m, const struct time_host *h, bool fro
 /* Tune REALTIME: @tune / VCLOCK_ONE faster than its rate. */
 void time_model_tune(struct time_model *m, const struct time_host *h, int64_t tune);
 
+/* All clocks go forward by @ns at once. Return: 0, or -ERANGE and nothing has
+ * changed: REALTIME would be beyond TIME_MAX_SEC. */
+int time_model_leap(struct time_model *m, const struct time_host *h, uint64_t ns);
+
 /* A point of the host's time. */
 struct time_deadline {
 	clockid_t clock;	/* CLOCK_REALTIME, CLOCK_MONOTONIC ... of the host */

@@ -9,6 +9,7 @@
 #include "kernel/kernel.h"
 #include "kernel/log.h"
 #include "kernel/timekeeper.h"
+#include "kernel/travel.h"
 #include "kernel/util.h"
 
 static json_int_t ns_of(const struct timespec *ts)
@@ -91,6 +92,8 @@ json_t *time_stats(struct kernel *k)
 		      "vdso", vdso_text(t), "images", images_json(&t->count), "waits",
 		      waits_json(&t->count), "trapped_reads",
 		      (json_int_t)atomic_load(&t->count.trapped));
+	if (j && k->travel)
+		json_object_set_new(j, "travel", travel_stats(k));
 	for (size_t i = 0; j && i < ARRAY_SIZE(clocks); i++) {
 		json_int_t ns, offset;
 
@@ -142,9 +145,10 @@ static int do_thaw(struct kernel *k, json_int_t ns)
 static const struct {
 	const char *name;
 	int (*run)(struct kernel *k, json_int_t value);
+	bool changes_rate;
 } actions[] = {
-	{ "show", do_show },	{ "set", do_set },	 { "offset", do_offset },
-	{ "rate", do_rate },	{ "freeze", do_freeze }, { "thaw", do_thaw },
+	{ "show", do_show },	{ "set", do_set }, { "offset", do_offset },
+	{ "rate", do_rate, true }, { "freeze", do_freeze, true }, { "thaw", do_thaw, true },
 };
 
 json_t *time_control(struct kernel *k, json_t *msg, struct ns_error *err)
@@ -160,6 +164,11 @@ json_t *time_control(struct kernel *k, json_t *msg, struct ns_error *err)
 		if (actions[i].run != do_show && !k->time) {
 			ns_fail(err, -EINVAL, "the guest has no clock of its own; start it with --set "
 				"time.settable=yes, or another key of [time]");
+			return NULL;
+		}
+		if (k->travel && k->cfg->policy->clock.cpu_free && actions[i].changes_rate) {
+			ns_fail(err, -EBUSY, "with cpu = free the guest's clocks move by travel only; "
+				"start it with --set time.cpu=real");
 			return NULL;
 		}
 		ret = actions[i].run(k, value);

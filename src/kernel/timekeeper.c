@@ -56,9 +56,9 @@ static struct time_host change_begin(struct timekeeper *t)
 
 static void arm_tick(struct timekeeper *t);
 
-static void change_end(struct kernel *k)
+/* The page shows the new clocks. */
+static void publish(struct timekeeper *t)
 {
-	struct timekeeper *t = k->time;
 	_Atomic uint32_t *seq = (_Atomic uint32_t *)&t->page->seq;
 
 	memcpy(t->page->map, t->model.map, sizeof(t->page->map));
@@ -66,8 +66,21 @@ static void change_end(struct kernel *k)
 	atomic_store(seq, t->page->seq + 1);
 	t->changes++;
 	arm_tick(t);
+}
+
+static void change_end(struct kernel *k)
+{
+	struct timekeeper *t = k->time;
+
+	publish(t);
 	if (t->changed)
 		t->changed(k);
+}
+
+/* Readers go on, and nobody needs to be told. */
+static void change_none(struct timekeeper *t)
+{
+	atomic_store((_Atomic uint32_t *)&t->page->seq, t->page->seq + 1);
 }
 
 static int64_t second_of(const struct timekeeper *t, const struct time_host *h)
@@ -198,6 +211,36 @@ void timekeeper_freeze(struct kernel *k, bool frozen)
 	pthread_mutex_unlock(&t->lock);
 }
 
+int timekeeper_leap(struct kernel *k, uint64_t monotonic_ns, bool (*still)(void *ctx), void *ctx,
+		    uint64_t *ret_ns)
+{
+	struct timekeeper *t = k->time;
+	struct time_host h;
+	uint64_t now;
+	int ret = -EAGAIN;
+
+	*ret_ns = 0;
+	pthread_mutex_lock(&t->lock);
+	/* From here on who reads a clock waits, and wakes up in the time after. */
+	change_begin(t);
+	if (still(ctx)) {
+		h = host_clocks(t);
+		now = time_model_read(&t->model, VCLOCK_MONOTONIC, &h);
+		if (monotonic_ns > now)
+			*ret_ns = monotonic_ns - now;
+		ret = time_model_leap(&t->model, &h, *ret_ns);
+		if (ret < 0)
+			*ret_ns = 0;
+	}
+	/* Who waits is the traveller's to see to (travel.h). */
+	if (*ret_ns)
+		publish(t);
+	else
+		change_none(t);
+	pthread_mutex_unlock(&t->lock);
+	return ret;
+}
+
 /* ADJ_SETOFFSET: by how much, in ns. */
 static bool offset_of(const struct timex *tx, int64_t *ret)
 {
@@ -290,6 +333,17 @@ int timekeeper_read(struct timekeeper *t, clockid_t id, struct timespec *ret)
 	ret->tv_sec = ns / NSEC_PER_SEC;
 	ret->tv_nsec = ns % NSEC_PER_SEC;
 	return 0;
+}
+
+void timekeeper_now(struct timekeeper *t, uint64_t ret_ns[NUM_VCLOCKS])
+{
+	struct time_host h;
+
+	pthread_mutex_lock(&t->lock);
+	h = host_clocks(t);
+	for (int i = 0; i < NUM_VCLOCKS; i++)
+		ret_ns[i] = time_model_read(&t->model, i, &h);
+	pthread_mutex_unlock(&t->lock);
 }
 
 void timekeeper_zone(struct timekeeper *t, struct timezone *get, const struct timezone *set)

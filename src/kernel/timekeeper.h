@@ -99,6 +99,20 @@ void timekeeper_rate(struct kernel *k, uint64_t rate);
 void timekeeper_freeze(struct kernel *k, bool frozen);
 
 /**
+ * timekeeper_leap() - Let all clocks go forward, if the guest still sleeps
+ * @monotonic_ns: what MONOTONIC of the guest's shall read
+ * @still:        asked while every reading of a clock waits for us
+ * @ret_ns:       by how much; 0 if that time is past already
+ *
+ * Return: 0; -EAGAIN if @still said no, -ERANGE if the date would be too late.
+ */
+int timekeeper_leap(struct kernel *k, uint64_t monotonic_ns, bool (*still)(void *ctx), void *ctx,
+		    uint64_t *ret_ns);
+
+/* All clocks at one moment. */
+void timekeeper_now(struct timekeeper *t, uint64_t ret_ns[NUM_VCLOCKS]);
+
+/**
  * timekeeper_adjust() - adjtimex(2)
  * @tx:  in and out
  * @may: by one who may set the clock

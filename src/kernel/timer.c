@@ -20,6 +20,7 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/deadline.h"
+#include "kernel/sys_travel.h"
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
@@ -241,6 +242,8 @@ long sys_timerfd_settime(struct kernel *k, struct call *c)
 	struct itimerspec old;
 	int ret;
 
+	if (k->travel)
+		return travel_sys_timerfd(k, c);
 	if (!k->time || deadline_read(k, c, 2, &t.at, sizeof(t.at)) < 0 || !is_valid(&t.at) ||
 	    is_zero(&t.at.it_value))
 		return call_continue(c, "a timer that is disarmed, or no timer at all: the host says so");
@@ -263,7 +266,8 @@ long sys_timerfd_settime(struct kernel *k, struct call *c)
 
 long sys_timerfd_gettime(struct kernel *k, struct call *c)
 {
-	cleanup_fd int fd = k->time ? caller_fd(c->tid, caller_tgid(c->tid), arg_int(c, 0)) : -EBADF;
+	/* Where the clocks travel, the host's is set to what is left (travel_timer.h). */
+	cleanup_fd int fd = k->time && !k->travel ? caller_fd(c->tid, caller_tgid(c->tid), arg_int(c, 0)) : -EBADF;
 	struct itimerspec it;
 
 	if (fd < 0 || !call_valid(c) || host_result(timerfd_gettime(fd, &it)) < 0)

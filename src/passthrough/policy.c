@@ -373,6 +373,10 @@ static void set_defaults(struct policy *p)
 		.realtime_pos = built_in,
 		.rate_pos = built_in,
 		.settable_pos = built_in,
+		.waits_pos = built_in,
+		.idle_pos = built_in,
+		.cpu_pos = built_in,
+		.calendar_pos = built_in,
 	};
 	p->default_lane = LANE_DENY;
 	p->default_err = ENOSYS;

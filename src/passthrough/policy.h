@@ -150,13 +150,18 @@ struct policy_clock {
 	uint64_t rate;		/* of all clocks, times POLICY_RATE_ONE; 0: they stand still */
 	bool settable;		/* by guest root */
 	enum policy_waits waits;	/* never AUTO in a policy with clocks of its own */
-	struct policy_pos realtime_pos, rate_pos, settable_pos;
+	bool travels;		/* idle = travel: to the next deadline while all sleep */
+	bool cpu_free;		/* and only then does time pass */
+	const char *calendar;	/* a socket's path, absolute; NULL: alone */
+	struct policy_pos realtime_pos, rate_pos, settable_pos, waits_pos, idle_pos, cpu_pos,
+		calendar_pos;
 };
 
 /* Are the guest's clocks its own? Else there is nothing to be done for them. */
 static inline bool policy_clock_on(const struct policy_clock *c)
 {
-	return c->realtime != REALTIME_HOST || c->rate != POLICY_RATE_ONE || c->settable;
+	return c->realtime != REALTIME_HOST || c->rate != POLICY_RATE_ONE || c->settable ||
+	       c->travels;
 }
 
 struct policy {

@@ -9,6 +9,7 @@
  * policy_check.c no key twice
  * policy_rule.c an entry of [syscalls] -> rules
  * policy_time.c those of [time], and the rules that a clock of the guest's needs
+ * policy_travel.c those of [time] about time travel
  * policy_value.c numbers, sizes, durations, constants, errno names, near words
  */
 #ifndef WEIR_PASSTHROUGH_POLICY_IMPL_H
@@ -92,6 +93,9 @@ int policy_set_offset(struct loader *ld, const struct policy_entry *e);
 int policy_set_realtime(struct loader *ld, const struct policy_entry *e);
 int policy_set_rate(struct loader *ld, const struct policy_entry *e);
 int policy_set_settable(struct loader *ld, const struct policy_entry *e);
+int policy_set_idle(struct loader *ld, const struct policy_entry *e);
+int policy_set_cpu(struct loader *ld, const struct policy_entry *e);
+int policy_set_calendar(struct loader *ld, const struct policy_entry *e);
 
 /* When all is read: what the keys of [time] need of each other, and the rules
  * that send the reading of a clock of the guest's own to the guest kernel. */
@@ -103,6 +107,9 @@ void policy_show_text(const char *s, struct _IO_FILE *f);
 int policy_wait_finish(struct loader *ld, const struct policy_pos *pos);
 int policy_set_waits(struct loader *ld, const struct policy_entry *e);
 const char *policy_waits_name(enum policy_waits w);
+/* What the keys of time travel need of each other. */
+int policy_travel_finish(struct loader *ld);
+void policy_show_travel(const struct policy *p, struct _IO_FILE *f);
 
 /* As they are written in a policy. */
 void policy_show_time(const struct policy *p, struct _IO_FILE *f);

@@ -235,7 +235,9 @@ static const struct policy_pos *clock_pos(const struct policy_clock *c)
 {
 	if (c->realtime != REALTIME_HOST)
 		return &c->realtime_pos;
-	return c->rate != POLICY_RATE_ONE ? &c->rate_pos : &c->settable_pos;
+	if (c->rate != POLICY_RATE_ONE)
+		return &c->rate_pos;
+	return c->settable ? &c->settable_pos : &c->idle_pos;
 }
 
 int policy_time_finish(struct loader *ld)
@@ -243,13 +245,15 @@ int policy_time_finish(struct loader *ld)
 	const struct policy *p = ld->p;
 	const struct policy_pos *pos = p->monotonic_offset_ns ? &ld->monotonic_pos :
 								&ld->boottime_pos;
+	int ret;
 
 	if ((p->monotonic_offset_ns || p->boottime_offset_ns) &&
 	    p->ns[POLICY_NS_TIME].mode != NS_MODE_NEW)
 		return policy_fail(ld->err, pos,
 				   "a clock offset needs a time namespace of the guest's own; write time = new under [namespaces]");
-	if (!policy_clock_on(&p->clock))
-		return 0;
+	ret = policy_travel_finish(ld);
+	if (ret < 0 || !policy_clock_on(&p->clock))
+		return ret;
 	pos = clock_pos(&p->clock);
 	if (p->ns[POLICY_NS_TIME].mode == NS_MODE_JOIN)
 		return policy_fail(ld->err, pos,
@@ -314,4 +318,5 @@ void policy_show_time(const struct policy *p, FILE *f)
 	show_rate(c->rate, f);
 	fprintf(f, "settable = %s\n", c->settable ? "yes" : "no");
 	fprintf(f, "waits = %s\n", policy_waits_name(c->waits));
+	policy_show_travel(p, f);
 }

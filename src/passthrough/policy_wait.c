@@ -163,7 +163,7 @@ static enum policy_waits needed(const struct policy_clock *c)
 {
 	if (c->waits != WAITS_AUTO)
 		return c->waits;
-	return c->rate != POLICY_RATE_ONE ? WAITS_ALL : WAITS_REALTIME;
+	return c->rate != POLICY_RATE_ONE || c->travels ? WAITS_ALL : WAITS_REALTIME;
 }
 
 int policy_wait_finish(struct loader *ld, const struct policy_pos *pos)
@@ -198,6 +198,7 @@ int policy_set_waits(struct loader *ld, const struct policy_entry *e)
 		if (!streq(e->value, names[i]))
 			continue;
 		ld->p->clock.waits = i;
+		ld->p->clock.waits_pos = e->pos;
 		return 0;
 	}
 	return FAIL(ld, e, "waits = %s; write auto, host, realtime or all", e->value);

@@ -72,6 +72,11 @@ void door_close(struct door *d);
 /* The listener, for the event loop: EPOLLHUP once no task is left behind it. */
 int door_listener(const struct door *d);
 
+/* Does no task at all wait for an answer, of any door? Of one that does the host
+ * says that it sleeps. Asked of the host, which knows of those that are waiting
+ * to be received and of those that are being answered. */
+bool door_all_idle(void);
+
 /* Did the host accept SYNC_WAKE_UP for this door? */
 bool door_sync_wakeup(const struct door *d);
 

@@ -146,3 +146,22 @@ void trap_watchdog_remove(struct door *d)
 		*pp = d->next;
 	pthread_mutex_unlock(&watchdog.lock);
 }
+
+/* POLLIN: there is one that nobody has received; POLLOUT: one that has no answer yet. */
+static bool is_idle(const struct door *d)
+{
+	struct pollfd p = { .fd = d->cfg.listener, .events = POLLIN | POLLOUT };
+
+	return poll(&p, 1, 0) == 0 || !(p.revents & (POLLIN | POLLOUT));
+}
+
+bool door_all_idle(void)
+{
+	bool idle = true;
+
+	pthread_mutex_lock(&watchdog.lock);
+	for (struct door *d = watchdog.doors; d && idle; d = d->next)
+		idle = is_idle(d);
+	pthread_mutex_unlock(&watchdog.lock);
+	return idle;
+}

@@ -37,7 +37,7 @@ struct window_slot {
 	uint8_t unused[5];
 	uint64_t ret;		/* where the program goes on */
 	uint64_t rdi, rsi, rdx, r10, r8;	/* its registers */
-	uint64_t reserved, tid;
+	uint64_t end, tid;	/* FINISH_SLEPT and _LEFT: ns of the guest's MONOTONIC */
 	int64_t time[4];	/* a timespec or an itimerspec */
 	uint64_t pad;
 };
