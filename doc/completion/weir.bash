@@ -125,7 +125,7 @@ _weir()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		_weir_words 'run list exec console log stats check top time pause resume stop kill reboot policy version --help --version' "$cur"
+		_weir_words 'run list exec console log stats check top time calendar pause resume stop kill reboot policy version --help --version' "$cur"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -141,6 +141,13 @@ _weir()
 		fi ;;
 	list | version) _weir_words '--json' "$cur" ;;
 	time) _weir_words "--json show set offset rate freeze thaw $(_weir_guests)" "$cur" ;;
+	calendar)
+		case $prev in
+		-n | --machines | -t | --time) ;;
+		*)
+			_weir_words '-n -t -v' "$cur"
+			COMPREPLY+=($(compgen -f -- "$cur")) ;;
+		esac ;;
 	stats | check) _weir_words "--json $(_weir_guests)" "$cur" ;;
 	log) _weir_words "--console $(_weir_guests)" "$cur" ;;
 	top)
