@@ -204,6 +204,54 @@ static void test_frozen(void **state)
 }
 
 /* A coarse clock of the host's is behind when the rate is changed. */
+static void test_a_leap_moves_all_clocks(void **state)
+{
+	const uint64_t rates[] = { POLICY_RATE_ONE, 10 * POLICY_RATE_ONE, 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+		struct time_model m = model(REALTIME_OFFSET, 5 * SEC, rates[i]);
+		struct time_host h = host_at(7 * SEC);
+		int64_t before[NUM_VCLOCKS], later[NUM_VCLOCKS];
+
+		for (int c = 0; c < NUM_VCLOCKS; c++) {
+			before[c] = read_at(&m, c, 7 * SEC);
+			later[c] = read_at(&m, c, 8 * SEC);
+		}
+		assert_int_equal(time_model_leap(&m, &h, 86400 * SEC + 1), 0);
+		for (int c = 0; c < NUM_VCLOCKS; c++) {
+			assert_int_equal(read_at(&m, c, 7 * SEC), before[c] + 86400 * SEC + 1);
+			assert_int_equal(read_at(&m, c, 8 * SEC), later[c] + 86400 * SEC + 1);
+		}
+	}
+}
+
+static void test_a_leap_ends_before_time_does(void **state)
+{
+	struct time_model m = model(REALTIME_HOST, 0, POLICY_RATE_ONE);
+	struct time_host h = host_at(0);
+
+	assert_int_equal(time_model_leap(&m, &h, UINT64_MAX), -ERANGE);
+	assert_int_equal(time_model_leap(&m, &h, TIME_MAX_SEC * SEC - IN_2026), -ERANGE);
+	assert_int_equal(read_at(&m, VCLOCK_REALTIME, 0), IN_2026);
+	assert_steady(&m, 0);
+	assert_int_equal(time_model_leap(&m, &h, TIME_MAX_SEC * SEC - IN_2026 - 1), 0);
+	assert_int_equal(read_at(&m, VCLOCK_REALTIME, 0), TIME_MAX_SEC * SEC - 1);
+}
+
+static void test_with_cpu_free_only_leaps_move(void **state)
+{
+	struct policy_clock p = { .rate = POLICY_RATE_ONE, .travels = true, .cpu_free = true };
+	struct time_host h = host_at(0);
+	struct time_model m;
+
+	assert_int_equal(time_model_init(&m, &p, &h), 0);
+	assert_int_equal(read_at(&m, VCLOCK_REALTIME, 100 * SEC), IN_2026);
+	h = host_at(100 * SEC);
+	assert_int_equal(time_model_leap(&m, &h, 3 * SEC), 0);
+	assert_int_equal(read_at(&m, VCLOCK_REALTIME, 200 * SEC), IN_2026 + 3 * SEC);
+	assert_int_equal(read_at(&m, VCLOCK_MONOTONIC, 200 * SEC), 3603 * SEC);
+}
+
 static void test_a_clock_that_is_behind_does_not_go_back(void **state)
 {
 	struct time_model m = model(REALTIME_HOST, 0, POLICY_RATE_ONE * 10);
@@ -514,6 +562,9 @@ int main(void)
 		cmocka_unit_test(test_who_may_ask_for_what),
 		cmocka_unit_test(test_frequency_and_tick),
 		cmocka_unit_test(test_single_shot),
+		cmocka_unit_test(test_a_leap_moves_all_clocks),
+		cmocka_unit_test(test_a_leap_ends_before_time_does),
+		cmocka_unit_test(test_with_cpu_free_only_leaps_move),
 		cmocka_unit_test(test_phase),
 		cmocka_unit_test(test_phase_teaches_the_frequency),
 		cmocka_unit_test(test_the_error_grows),
