@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,8 @@
 #include "kernel/log.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
+
+#define READER_STACK 65536
 
 #define ANSWER_MS 5000		/* for the calendar's first answers */
 
@@ -184,13 +185,8 @@ static int connect_to(const char *path)
 
 static int start_reader(struct calendar *c)
 {
-	sigset_t all, old;
-	int ret;
+	int ret = host_thread(&c->thread, READER_STACK, reader, c);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(&c->thread, NULL, reader, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	c->runs = ret == 0;
 	return ret;
 }

@@ -25,6 +25,7 @@
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
+#define REARM_STACK (256 * 1024)
 #define BUCKETS 1024
 #define MAX_WAITERS 65536	/* more are not re-armed */
 #define NEVER_SEC (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
@@ -50,27 +51,16 @@ struct deadlines {
 
 /* ---- times -------------------------------------------------------------- */
 
-static int64_t ns_of(const struct timespec *ts)
-{
-	return ts->tv_sec * (int64_t)NSEC_PER_SEC + ts->tv_nsec;
-}
-
-static struct timespec timespec_of(int64_t ns)
-{
-	return (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
-}
-
 /* The host's clock as a task of the guest's reads it. */
 static int64_t host_reads(const struct timekeeper *t, clockid_t id)
 {
-	struct timespec ts;
+	int64_t ns = host_clock(id);
 
-	clock_gettime(id, &ts);
 	if (id == CLOCK_MONOTONIC)
-		return ns_of(&ts) + t->monotonic_offset_ns;
+		return ns + t->monotonic_offset_ns;
 	if (id == CLOCK_BOOTTIME)
-		return ns_of(&ts) + t->boottime_offset_ns;
-	return ns_of(&ts);
+		return ns + t->boottime_offset_ns;
+	return ns;
 }
 
 /* A time of one clock of the host's on another. Rounded towards later: what is
@@ -98,7 +88,7 @@ static int host_ns(struct kernel *k, const struct deadline *d, int64_t *ret, uin
 	*ret = NEVER_NS;
 	if (t.never || t.at.tv_sec >= NEVER_SEC)
 		return 0;
-	ns = on_clock(k->time, ns_of(&t.at), t.clock, d->span ? t.clock : d->host);
+	ns = on_clock(k->time, timespec_ns(&t.at), t.clock, d->span ? t.clock : d->host);
 	if (d->span)
 		ns -= host_reads(k->time, t.clock);
 	*ret = MIN(MAX(ns, 1), NEVER_NS);
@@ -131,7 +121,7 @@ struct timespec deadline_span(struct kernel *k, const struct timespec *span)
 
 	if ((span->tv_sec == 0 && span->tv_nsec == 0) || span->tv_sec > NEVER_SEC)
 		return *span;
-	ns = MIN(timekeeper_span(k->time, ns_of(span)), (uint64_t)INT64_MAX);
+	ns = MIN(timekeeper_span(k->time, timespec_ns(span)), (uint64_t)INT64_MAX);
 	return timespec_of(ns);
 }
 
@@ -238,7 +228,7 @@ static bool note(struct kernel *k, struct call *c, int nr, const uint64_t arg[6]
 	struct waiter w = { .tid = c->tid, .nr = nr, .over = d->over };
 
 	memcpy(w.arg, arg, sizeof(w.arg));
-	return travel_wait(k, &w, d->clock, ns_of(&d->at));
+	return travel_wait(k, &w, d->clock, timespec_ns(&d->at));
 }
 
 long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
@@ -299,7 +289,7 @@ long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
 /* Is it worth the while? Never too late to be right: later always is. */
 static bool moves(const struct armed *w, const struct timespec *host)
 {
-	int64_t by = ns_of(host) - ns_of(&w->host);
+	int64_t by = timespec_ns(host) - timespec_ns(&w->host);
 
 	return (w->what.span && by != 0) || by > 0 || by < -EARLIER_NS;
 }
@@ -411,7 +401,6 @@ static void on_step(struct kernel *k, struct event_source *src, uint32_t events)
 int deadlines_init(struct kernel *k)
 {
 	struct deadlines *d = calloc(1, sizeof(*d));
-	pthread_t thread;
 	int ret;
 
 	if (!d)
@@ -431,7 +420,7 @@ int deadlines_init(struct kernel *k)
 	if (ret == 0)
 		ret = event_add(&k->ev, &d->step, EPOLLIN);
 	if (ret == 0)
-		ret = -pthread_create(&thread, NULL, rearm_thread, k);
+		ret = host_thread(NULL, REARM_STACK, rearm_thread, k);
 	k->time->changed = deadlines_changed;
 	return ret;
 }

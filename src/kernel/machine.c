@@ -244,14 +244,6 @@ static int read_memory(struct kernel *k, struct machine_memory *ret)
 
 /* ---- time -------------------------------------------------------------- */
 
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * (int64_t)NSEC_PER_SEC + ts.tv_nsec;
-}
-
 /* What the guest's CLOCK_BOOTTIME is ahead of ours, time_namespaces(7): of a
  * namespace that it joined we know only by asking the host about init. */
 static int64_t boottime_offset(const struct kernel *k)
@@ -278,10 +270,10 @@ static int64_t boottime_offset(const struct kernel *k)
 
 static void read_time(const struct kernel *k, struct machine_facts *ret)
 {
-	int64_t now = clock_ns(CLOCK_BOOTTIME), up = now + boottime_offset(k);
+	int64_t now = host_clock(CLOCK_BOOTTIME), up = now + boottime_offset(k);
 
 	ret->uptime_ns = up;
-	ret->boot_time = (clock_ns(CLOCK_REALTIME) - up) / (int64_t)NSEC_PER_SEC;
+	ret->boot_time = ((int64_t)host_clock(CLOCK_REALTIME) - up) / (int64_t)NSEC_PER_SEC;
 }
 
 /* ---- the kernel's name ------------------------------------------------- */

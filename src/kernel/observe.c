@@ -175,8 +175,7 @@ static void on_drained(void *ctx, uint64_t now_ns, unsigned n)
 /* Lock held, and given back meanwhile. @ns: 0 for as long as it takes. */
 static void worker_wait(struct sched *s, uint64_t ns)
 {
-	uint64_t until = host_now() + ns;
-	struct timespec ts = { until / NSEC_PER_SEC, until % NSEC_PER_SEC };
+	struct timespec ts = timespec_of(host_now() + ns);
 
 	s->worker_waits = true;
 	if (ns)

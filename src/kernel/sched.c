@@ -28,14 +28,9 @@ static void on_gone(void *ctx, struct task *t)
 
 static void locks_init(struct sched *s)
 {
-	pthread_condattr_t attr;
-
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->walk_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->cond, &attr);
-	pthread_condattr_destroy(&attr);
+	host_cond_init(&s->cond);
 }
 
 static int choose_cpus(struct sched *s, struct ns_error *err)

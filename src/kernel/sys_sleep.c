@@ -88,11 +88,11 @@ static long sleep_for(struct kernel *k, struct call *c, const struct span_call *
 	if (ns < 0)
 		return call_continue(c, "no time to wait for, or none that is one: the host says so");
 	timekeeper_read(k->time, CLOCK_MONOTONIC, &d.at);
-	if (__builtin_add_overflow(d.at.tv_sec * (int64_t)NSEC_PER_SEC + d.at.tv_nsec, ns, &end))
+	if (__builtin_add_overflow(timespec_ns(&d.at), ns, &end))
 		end = INT64_MAX;
 	d.given_ns = ns;
 	how.end_ns = end;
-	d.at = (struct timespec){ end / (int64_t)NSEC_PER_SEC, end % (int64_t)NSEC_PER_SEC };
+	d.at = timespec_of(end);
 	/* What is left is written to a second place, if the program wants to know. */
 	if (how.finish == FINISH_SLEPT && c->arg[s->arg + 1]) {
 		how.change[0].what = PUT_SECOND;

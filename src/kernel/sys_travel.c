@@ -72,8 +72,8 @@ static bool value_of(const struct itimerspec *it, bool absolute, uint64_t now,
 static int set_host(int file, const struct timer_value *v, struct itimerspec *old)
 {
 	struct itimerspec it = {
-		.it_value = { v->left_ns / NSEC_PER_SEC, v->left_ns % NSEC_PER_SEC },
-		.it_interval = { v->interval_ns / NSEC_PER_SEC, v->interval_ns % NSEC_PER_SEC },
+		.it_value = timespec_of(v->left_ns),
+		.it_interval = timespec_of(v->interval_ns),
 	};
 
 	return host_result(timerfd_settime(file, 0, &it, old));

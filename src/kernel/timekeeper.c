@@ -20,22 +20,14 @@
 
 #define TICK_MIN_NS 20000000	/* of the host's, between seconds of a fast guest */
 
-static uint64_t host_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 static struct time_host host_clocks(const struct timekeeper *t)
 {
 	return (struct time_host){
-		.realtime = host_ns(CLOCK_REALTIME),
-		.monotonic = host_ns(CLOCK_MONOTONIC) + t->monotonic_offset_ns,
+		.realtime = host_clock(CLOCK_REALTIME),
+		.monotonic = host_clock(CLOCK_MONOTONIC) + t->monotonic_offset_ns,
 		/* A time namespace moves both monotonic clocks alike. */
-		.raw = host_ns(CLOCK_MONOTONIC_RAW) + t->monotonic_offset_ns,
-		.boottime = host_ns(CLOCK_BOOTTIME) + t->boottime_offset_ns,
+		.raw = host_clock(CLOCK_MONOTONIC_RAW) + t->monotonic_offset_ns,
+		.boottime = host_clock(CLOCK_BOOTTIME) + t->boottime_offset_ns,
 	};
 }
 
@@ -75,6 +67,18 @@ static void change_end(struct kernel *k)
 	publish(t);
 	if (t->changed)
 		t->changed(k);
+}
+
+static struct time_host lock_and_change(struct timekeeper *t)
+{
+	pthread_mutex_lock(&t->lock);
+	return change_begin(t);
+}
+
+static void publish_and_unlock(struct kernel *k)
+{
+	change_end(k);
+	pthread_mutex_unlock(&k->time->lock);
 }
 
 /* Readers go on, and nobody needs to be told. */
@@ -190,25 +194,19 @@ int timekeeper_follow(struct kernel *k, int64_t offset_ns)
 void timekeeper_rate(struct kernel *k, uint64_t rate)
 {
 	struct timekeeper *t = k->time;
-	struct time_host h;
+	struct time_host h = lock_and_change(t);
 
-	pthread_mutex_lock(&t->lock);
-	h = change_begin(t);
 	time_model_rate(&t->model, &h, rate);
-	change_end(k);
-	pthread_mutex_unlock(&t->lock);
+	publish_and_unlock(k);
 }
 
 void timekeeper_freeze(struct kernel *k, bool frozen)
 {
 	struct timekeeper *t = k->time;
-	struct time_host h;
+	struct time_host h = lock_and_change(t);
 
-	pthread_mutex_lock(&t->lock);
-	h = change_begin(t);
 	time_model_freeze(&t->model, &h, frozen);
-	change_end(k);
-	pthread_mutex_unlock(&t->lock);
+	publish_and_unlock(k);
 }
 
 int timekeeper_leap(struct kernel *k, uint64_t monotonic_ns, bool (*still)(void *ctx), void *ctx,
@@ -306,9 +304,9 @@ int timekeeper_adjust(struct kernel *k, struct timex *tx, bool may)
 static void coarse(clockid_t id, uint32_t steady, const struct timekeeper *t, struct time_host *h)
 {
 	if (id == CLOCK_MONOTONIC_COARSE || (id == CLOCK_REALTIME_COARSE && steady))
-		h->monotonic = host_ns(CLOCK_MONOTONIC_COARSE) + t->monotonic_offset_ns;
+		h->monotonic = host_clock(CLOCK_MONOTONIC_COARSE) + t->monotonic_offset_ns;
 	else if (id == CLOCK_REALTIME_COARSE)
-		h->realtime = host_ns(CLOCK_REALTIME_COARSE);
+		h->realtime = host_clock(CLOCK_REALTIME_COARSE);
 }
 
 int timekeeper_read(struct timekeeper *t, clockid_t id, struct timespec *ret)

@@ -51,11 +51,6 @@ struct timers {
 	int64_t distance;	/* of REALTIME from MONOTONIC; the rearming thread's */
 };
 
-static int64_t ns_of(const struct timespec *ts)
-{
-	return ts->tv_sec * (int64_t)NSEC_PER_SEC + ts->tv_nsec;
-}
-
 static bool is_zero(const struct timespec *ts)
 {
 	return ts->tv_sec == 0 && ts->tv_nsec == 0;
@@ -151,9 +146,9 @@ static void make_absolute(struct kernel *k, struct timer *t)
 	t->after = true;
 	timekeeper_read(k->time, t->clock == CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC, &now);
 	if (t->at.it_value.tv_sec > NEVER_SEC - now.tv_sec ||
-	    __builtin_add_overflow(ns_of(&now), ns_of(&t->at.it_value), &ns))
+	    __builtin_add_overflow(timespec_ns(&now), timespec_ns(&t->at.it_value), &ns))
 		ns = INT64_MAX;
-	t->at.it_value = (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
+	t->at.it_value = timespec_of(ns);
 }
 
 /* The host's clock that a timer of this clock runs by: the one of its name. */
@@ -182,8 +177,8 @@ static struct timespec in_our_namespace(const struct kernel *k, clockid_t clock,
 
 	if (!by || ts.tv_sec > INT64_MAX / (int64_t)NSEC_PER_SEC - 2)
 		return ts;
-	ns = MAX(ns_of(&ts) - by, 1);
-	return (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
+	ns = MAX(timespec_ns(&ts) - by, 1);
+	return timespec_of(ns);
 }
 
 /* Spans of the host's as the guest's: what is left of a timer, and its interval. */
@@ -193,11 +188,11 @@ static void in_guest_time(struct kernel *k, struct itimerspec *it)
 
 	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
 		bool any = !is_zero(part[i]);
-		int64_t ns = timekeeper_guest_span(k->time, ns_of(part[i]));
+		int64_t ns = timekeeper_guest_span(k->time, timespec_ns(part[i]));
 
 		/* 0 would say that it is disarmed. */
 		ns = MAX(ns, any);
-		*part[i] = (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
+		*part[i] = timespec_of(ns);
 	}
 }
 
@@ -354,23 +349,20 @@ long sys_timer_gettime(struct kernel *k, struct call *c)
  * next at host time @next. */
 static void go_on(struct timer *t, int64_t next)
 {
-	int64_t every = ns_of(&t->at.it_interval), host = ns_of(&t->host_interval), rang, ns;
+	int64_t every = timespec_ns(&t->at.it_interval), host = timespec_ns(&t->host_interval), rang, ns;
 
 	if (!every || !host)
 		return;
-	rang = (next - ns_of(&t->host) + host / 2) / host;
-	ns = ns_of(&t->at.it_value) + MAX(rang, 0) * every;
-	t->at.it_value = (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC };
+	rang = (next - timespec_ns(&t->host) + host / 2) / host;
+	ns = timespec_ns(&t->at.it_value) + MAX(rang, 0) * every;
+	t->at.it_value = timespec_of(ns);
 }
 
 /* When it rings next, by the host's clock of its name and in the guest's time
  * namespace, if this much is left. */
 static int64_t rings_at(struct kernel *k, const struct timer *t, const struct timespec *left)
 {
-	struct timespec now;
-
-	clock_gettime(t->clock, &now);
-	return ns_of(&now) + ns_of(left) +
+	return (int64_t)host_clock(t->clock) + timespec_ns(left) +
 	       (t->clock == CLOCK_MONOTONIC ? k->time->monotonic_offset_ns :
 		t->clock == CLOCK_BOOTTIME ? k->time->boottime_offset_ns : 0);
 }
@@ -385,7 +377,7 @@ static bool clock_was_set(struct kernel *k)
 
 	timekeeper_read(k->time, CLOCK_REALTIME, &real);
 	timekeeper_read(k->time, CLOCK_MONOTONIC, &mono);
-	is = ns_of(&real) - ns_of(&mono);
+	is = timespec_ns(&real) - timespec_ns(&mono);
 	t->distance = is;
 	return is < was - SET_NS || is > was + SET_NS;
 }

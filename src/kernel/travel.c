@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
+#define TRAVELLER_STACK (256 * 1024)
 /* Of the host's. A guest that is awake is looked at less and less often; one that
  * began to wait falls asleep within LOOK_MIN_NS. */
 #define LOOK_MIN_NS 50000
@@ -240,8 +240,7 @@ static bool turn(struct kernel *k, struct agenda *a, uint64_t *ret_until)
 /* Lock held, and given back meanwhile. */
 static void traveller_wait(struct travel *t, uint64_t ns)
 {
-	uint64_t until = host_now() + ns;
-	struct timespec ts = { until / NSEC_PER_SEC, until % NSEC_PER_SEC };
+	struct timespec ts = timespec_of(host_now() + ns);
 
 	while (!t->prompt && !t->ending &&
 	       pthread_cond_timedwait(&t->wake, &t->lock, &ts) == 0)
@@ -340,20 +339,9 @@ int travel_itimer(struct kernel *k, pid_t pid, const struct timer_value *new,
 
 /* ---- boot --------------------------------------------------------------- */
 
-static void init_cond(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
 int travel_init(struct kernel *k, struct ns_error *err)
 {
 	struct travel *t;
-	sigset_t all, old;
 	int ret;
 
 	if (!k->cfg->policy->clock.travels)
@@ -365,7 +353,7 @@ int travel_init(struct kernel *k, struct ns_error *err)
 	if (!t)
 		return -ENOMEM;
 	pthread_mutex_init(&t->lock, NULL);
-	init_cond(&t->wake);
+	host_cond_init(&t->wake);
 	waiters_init(&t->waiters);
 	travel_timers_init(&t->timers);
 	k->travel = t;
@@ -374,10 +362,7 @@ int travel_init(struct kernel *k, struct ns_error *err)
 		ret = sched_on_idle(k, on_idle);
 	if (ret < 0)
 		return ret;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(&t->thread, NULL, traveller, k);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ret = host_thread(&t->thread, TRAVELLER_STACK, traveller, k);
 	t->runs = ret == 0;
 	if (ret == 0)
 		log_info("travel: the clocks go to the next deadline while all tasks sleep%s",

@@ -238,11 +238,6 @@ bool travel_timers_fire(struct travel_timers *ts, const uint64_t now_ns[NUM_VCLO
 	return any;
 }
 
-static struct timespec timespec_of(uint64_t ns)
-{
-	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
-}
-
 /* Set to what is left by the guest's clock, unless it has gone off or is about to. */
 static void set_again(struct travel_timer *t, const uint64_t now[NUM_VCLOCKS])
 {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT(n) (UINT64_C(1) << (n))
@@ -15,6 +16,16 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 #define NSEC_PER_SEC UINT64_C(1000000000)
+
+static inline struct timespec timespec_of(uint64_t ns)
+{
+	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+}
+
+static inline int64_t timespec_ns(const struct timespec *ts)
+{
+	return ts->tv_sec * (int64_t)NSEC_PER_SEC + ts->tv_nsec;
+}
 
 static inline int streq(const char *a, const char *b)
 {

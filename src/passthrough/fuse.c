@@ -100,19 +100,12 @@ static void follow(struct fuse_server *s, pid_t tid)
 		set_near(s, true, cpu);
 }
 
-static struct timespec deadline(uint64_t ns)
-{
-	uint64_t at = host_now() + ns;
-
-	return (struct timespec){ at / NSEC_PER_SEC, at % NSEC_PER_SEC };
-}
-
 /* Far's side: until it is its turn. */
 static void await_far(struct fuse_server *s)
 {
 	pthread_mutex_lock(&s->lock);
 	while (s->near && !s->end) {
-		struct timespec until = deadline(HOT_NS);
+		struct timespec until = timespec_of(host_now() + HOT_NS);
 
 		if (pthread_cond_timedwait(&s->change, &s->lock, &until) &&
 		    host_now() - atomic_load(&s->answered_ns) > HOT_NS)
@@ -266,14 +259,9 @@ static int open_session(struct fuse_server *s)
 
 static void locks_init(struct fuse_server *s)
 {
-	pthread_condattr_t attr;
-
 	pthread_mutex_init(&s->turn, NULL);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->change, &attr);
-	pthread_condattr_destroy(&attr);
+	host_cond_init(&s->change);
 }
 
 static int start_threads(struct fuse_server *s, unsigned n)

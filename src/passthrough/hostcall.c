@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -215,12 +216,46 @@ ssize_t host_recv(int sock, void *buf, size_t len, int fds[HOST_MAX_FDS])
 	return n;
 }
 
-uint64_t host_now(void)
+uint64_t host_clock(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+	clock_gettime(clock, &ts);
+	return timespec_ns(&ts);
+}
+
+uint64_t host_now(void)
+{
+	return host_clock(CLOCK_MONOTONIC);
+}
+
+void host_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+int host_thread(pthread_t *ret, size_t stack, void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all, old;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, stack);
+	if (!ret)
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(ret ?: &thread, &attr, run, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return -err;
 }
 
 /* @heard: which of stdout and stderr is ours, the other leads nowhere. */

@@ -11,10 +11,12 @@
 #define WEIR_PASSTHROUGH_HOSTCALL_H
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Turn the result of a libc call, -1 and errno, into a negative errno. */
@@ -66,8 +68,21 @@ int host_send(int sock, const void *buf, size_t len, const int *fds, unsigned nf
  */
 ssize_t host_recv(int sock, void *buf, size_t len, int fds[HOST_MAX_FDS]);
 
-/* Monotonic host time in nanoseconds. */
+/* A clock of the host's, in nanoseconds; host_now() is CLOCK_MONOTONIC. */
+uint64_t host_clock(clockid_t clock);
 uint64_t host_now(void);
+
+/* A condition variable whose timed waits are until a host_now(). */
+void host_cond_init(pthread_cond_t *cond);
+
+/**
+ * host_thread() - Start a thread that no signal reaches
+ * @ret:   NULL if nobody will join it
+ * @stack: bytes
+ *
+ * Return: 0 or a negative errno.
+ */
+int host_thread(pthread_t *ret, size_t stack, void *(*run)(void *), void *arg);
 
 /**
  * host_run() - Run a helper program (newuidmap ...) and wait for it

@@ -339,19 +339,10 @@ static void *observer_thread(void *arg)
 /* Return: 0 with an observer that runs, or why it cannot. */
 static int observer_start(struct sleepwake *sw)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int ret;
+	int ret = host_thread(&sw->thread, OBSERVER_STACK, observer_thread, sw);
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, OBSERVER_STACK);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&sw->thread, &attr, observer_thread, sw);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	if (ret)
-		return -ret;
+	if (ret < 0)
+		return ret;
 	pthread_mutex_lock(&sw->lock);
 	while (sw->start_result == 1)
 		pthread_cond_wait(&sw->started, &sw->lock);

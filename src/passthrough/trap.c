@@ -173,23 +173,15 @@ static void *door_thread(void *arg);
 /* d->lock held */
 static int start_thread(struct door *d)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
+	pthread_t *thread = &d->thread[d->nthreads];
 	int ret;
 
 	if (d->nthreads == DOOR_MAX_THREADS)
 		return -EAGAIN;
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, DOOR_STACK);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	sigdelset(&all, DOOR_STOP_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&d->thread[d->nthreads], &attr, door_thread, d);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	if (ret)
-		return -ret;
+	ret = host_thread(thread, DOOR_STACK, door_thread, d);
+	if (ret < 0)
+		return ret;
+	pthread_detach(*thread);
 	d->nthreads++;
 	return 0;
 }
@@ -298,7 +290,11 @@ static void *door_thread(void *arg)
 {
 	struct door *d = arg;
 	struct seccomp_notif n;
+	sigset_t stop;
 
+	sigemptyset(&stop);
+	sigaddset(&stop, DOOR_STOP_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
 	while (park(d)) {
 		bool receiver = true;
 

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "kernel/util.h"
+#include "passthrough/hostcall.h"
 #include "passthrough/trap_impl.h"
 
+#define WATCHDOG_STACK 65536
 #define WATCHDOG_TICK_NS 5000000	/* while calls come in */
 #define WATCHDOG_QUIET 40		/* ticks without a call until it sleeps */
 #define WATCHDOG_QUEUE 3		/* ticks with callers queued until one more thread */
@@ -117,16 +119,11 @@ static void *watchdog_thread(void *arg)
 
 int trap_watchdog_add(struct door *d)
 {
-	pthread_t thread;
-	sigset_t all, old;
 	int ret = 0;
 
 	pthread_mutex_lock(&watchdog.lock);
 	if (!watchdog.started) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &old);
-		ret = -pthread_create(&thread, NULL, watchdog_thread, NULL);
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
+		ret = host_thread(NULL, WATCHDOG_STACK, watchdog_thread, NULL);
 		watchdog.started = ret == 0;
 	}
 	d->next = watchdog.doors;
