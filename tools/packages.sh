@@ -11,7 +11,7 @@ build_packages='meson ninja-build pkg-config gcc libc6-dev libseccomp-dev libcap
 	libjansson-dev libfuse3-dev libncurses-dev libcmocka-dev scdoc uidmap python3'
 # What the tests look for beyond that.
 test_packages='bubblewrap strace busybox-static clang util-linux procps passwd debootstrap
-	iproute2 gdb musl-tools openssl golang-github-containers-common'
+	iproute2 gdb musl-tools openssl golang-github-containers-common golang-go redis-server redis-tools'
 
 # The packages of "$@" that are not installed.
 missing_packages()
