@@ -95,6 +95,7 @@ ENTRY(gettime) int clock_gettime(int clock, struct timespec *ts)
 	const struct vclock_map *m;
 	unsigned id = clock;
 	struct timespec t;
+	int64_t read;
 	uint64_t ns;
 	uint32_t seq;
 	int ret;
@@ -117,6 +118,8 @@ ENTRY(gettime) int clock_gettime(int clock, struct timespec *ts)
 		ret = original(vclock_host_id(id, LOAD(m->steady)), &t);
 		if (unlikely(ret))
 			return ret;
+		/* What follows may go on while the page is looked at again. */
+		read = t.tv_nsec;
 		if (!LOAD(m->scaled)) {
 			t.tv_sec += LOAD(m->off_sec);
 			t.tv_nsec += LOAD(m->off_nsec);
@@ -133,7 +136,7 @@ ENTRY(gettime) int clock_gettime(int clock, struct timespec *ts)
 		if (unlikely(id == 11))
 			t.tv_sec += LOAD(p->tai_sec);
 		barrier();
-	} while (unlikely(seq_after(p, t.tv_nsec) != seq));
+	} while (unlikely(seq_after(p, read) != seq));
 	ts->tv_sec = t.tv_sec;
 	ts->tv_nsec = t.tv_nsec;
 	return 0;
