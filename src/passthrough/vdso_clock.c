@@ -93,7 +93,7 @@ ENTRY(gettime) int clock_gettime(int clock, struct timespec *ts)
 {
 	const struct vclock_page *p;
 	const struct vclock_map *m;
-	unsigned id = clock;
+	unsigned id = clock, host;
 	struct timespec t;
 	int64_t read;
 	uint64_t ns;
@@ -115,7 +115,9 @@ ENTRY(gettime) int clock_gettime(int clock, struct timespec *ts)
 		barrier();
 		if (unlikely((seq & 1) || (VCLOCK_ALARM_IDS >> id & 1)))
 			goto ask;
-		ret = original(vclock_host_id(id, LOAD(m->steady)), &t);
+		/* A branch is guessed, and then nothing waits for the load. */
+		host = LOAD(m->steady) ? vclock_host_id(id, 1) : id;
+		ret = original(host, &t);
 		if (unlikely(ret))
 			return ret;
 		/* What follows may go on while the page is looked at again. */
