@@ -47,14 +47,14 @@ date +%s
 POSTGRES = """set -e
 mkdir -m 777 /tmp/pg
 cat >/tmp/sql
-su postgres -s /bin/sh -c 'cd /tmp/pg; LC_ALL=C; export LC_ALL
+setpriv --reuid nobody --regid nogroup --clear-groups /bin/sh -c 'cd /tmp/pg; LC_ALL=C; export LC_ALL
 initdb -N -A trust -D /tmp/pg/data >/tmp/pg/log 2>&1 || { cat /tmp/pg/log; exit 1; }
 postgres --single -D /tmp/pg/data -c log_min_messages=fatal -c client_min_messages=error postgres </tmp/sql'
 """
 
 
 def postgres(case, sql, options):
-    need("initdb", "postgres")
+    need("initdb", "postgres", "setpriv")
     r = case.shell(POSTGRES, options=options, stdin=sql, timeout=110)
     return re.findall(r'"?(?:t|n|took)[^"\n]* = "([^"]*)"', r.out), r
 
