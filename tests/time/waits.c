@@ -10,6 +10,7 @@
  *   waits family             fork, vfork, threads, kill
  *   waits moved SECONDS      all kinds wait for 10 s; ready is said and a line awaited,
  *                            meanwhile somebody changes the clock
+ *   waits short TIMES        short waits, while the clock is set so many times
  *   waits cancelled          a timer that wants to know when the clock is set
  *   waits one KIND SECONDS   one wait, for debuggers
  *
@@ -735,6 +736,46 @@ static int one(const char *name, double seconds)
 	return failures != 0;
 }
 
+/* ---- short --------------------------------------------------------------- */
+
+#define SHORT_THREADS 6
+
+static volatile int short_stop;
+
+static void *short_thread(void *arg)
+{
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+
+	pthread_mutex_lock(&mutex);
+	while (!short_stop) {
+		struct timespec ts = at(now(CLOCK_REALTIME) + 100000);
+
+		pthread_cond_timedwait(&cond, &mutex, &ts);
+	}
+	return NULL;
+}
+
+/* Who is just past its wait, and in its next call, may be asked to stop for the
+ * one before. */
+static void set_meanwhile(int times)
+{
+	pthread_t t[SHORT_THREADS];
+
+	for (size_t i = 0; i < SHORT_THREADS; i++)
+		pthread_create(&t[i], NULL, short_thread, NULL);
+	for (int i = 0; i < times; i++) {
+		struct timespec ts = at(now(CLOCK_REALTIME) + (i & 1 ? -50000 : 50000));
+
+		if (clock_settime(CLOCK_REALTIME, &ts) < 0)
+			failures++;
+	}
+	short_stop = 1;
+	for (size_t i = 0; i < SHORT_THREADS; i++)
+		pthread_join(t[i], NULL);
+	printf("short: done\n");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -756,6 +797,8 @@ int main(int argc, char **argv)
 		family();
 	else if (strcmp(what, "moved") == 0)
 		moved(number, atoi(argv[3]));
+	else if (strcmp(what, "short") == 0)
+		set_meanwhile(number);
 	else if (strcmp(what, "cancelled") == 0)
 		cancelled();
 	else if (strcmp(what, "one") == 0)

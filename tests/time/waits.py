@@ -234,6 +234,15 @@ def gdb_comes_and_goes(case):
         no_failure(case.shell(script, options=options("behind"), timeout=100))
 
 
+@test("waits", users=("root", "user"), policies=(None,))
+def short_waits_while_the_clock_is_set(case):
+    """Who re-arms a wait that is over waited for a task that waited for the same lock."""
+    for variant in ("glibc", "musl"):
+        r = case.run(build(case, variant), "short", "10000", options=["--set", "time.settable=yes"], timeout=60)
+        no_failure(r)
+        case.equal(variant, r.out, "short: done\n")
+
+
 @test("waits", users=USERS, policies=(None,))
 def the_window_is_somebody_elses(case):
     """A program that has mapped something where the window would be."""
