@@ -20,17 +20,6 @@
 
 #define TICK_MIN_NS 20000000	/* of the host's, between seconds of a fast guest */
 
-static struct time_host host_clocks(const struct timekeeper *t)
-{
-	return (struct time_host){
-		.realtime = host_clock(CLOCK_REALTIME),
-		.monotonic = host_clock(CLOCK_MONOTONIC) + t->monotonic_offset_ns,
-		/* A time namespace moves both monotonic clocks alike. */
-		.raw = host_clock(CLOCK_MONOTONIC_RAW) + t->monotonic_offset_ns,
-		.boottime = host_clock(CLOCK_BOOTTIME) + t->boottime_offset_ns,
-	};
-}
-
 /* ---- changes ------------------------------------------------------------ */
 
 /*
@@ -43,7 +32,7 @@ static struct time_host change_begin(struct timekeeper *t)
 	_Atomic uint32_t *seq = (_Atomic uint32_t *)&t->page->seq;
 
 	atomic_exchange(seq, t->page->seq + 1);
-	return host_clocks(t);
+	return timekeeper_host(t);
 }
 
 static void arm_tick(struct timekeeper *t);
@@ -96,7 +85,7 @@ static int64_t second_of(const struct timekeeper *t, const struct time_host *h)
 static void catch_up(struct kernel *k)
 {
 	struct timekeeper *t = k->time;
-	struct time_host h = host_clocks(t);
+	struct time_host h = timekeeper_host(t);
 	int64_t tune;
 	int step;
 
@@ -125,7 +114,7 @@ static void arm_tick(struct timekeeper *t)
 	uint64_t left, span;
 
 	if (timex_active(&t->timex)) {
-		h = host_clocks(t);
+		h = timekeeper_host(t);
 		left = NSEC_PER_SEC - time_model_read(&t->model, VCLOCK_REALTIME, &h) % NSEC_PER_SEC;
 		span = time_model_span(&t->model, left);
 		if (span != UINT64_MAX) {
@@ -222,7 +211,7 @@ int timekeeper_leap(struct kernel *k, uint64_t monotonic_ns, bool (*still)(void 
 	/* From here on who reads a clock waits, and wakes up in the time after. */
 	change_begin(t);
 	if (still(ctx)) {
-		h = host_clocks(t);
+		h = timekeeper_host(t);
 		now = time_model_read(&t->model, VCLOCK_MONOTONIC, &h);
 		if (monotonic_ns > now)
 			*ret_ns = monotonic_ns - now;
@@ -290,118 +279,12 @@ int timekeeper_adjust(struct kernel *k, struct timex *tx, bool may)
 	else
 		ret = adjust(k, tx);
 	if (ret == 0) {
-		h = host_clocks(t);
+		h = timekeeper_host(t);
 		timex_report(&t->timex, time_model_read(&t->model, VCLOCK_REALTIME, &h), tx);
 		ret = timex_result(&t->timex);
 	}
 	pthread_mutex_unlock(&t->lock);
 	return ret;
-}
-
-/* ---- readings ----------------------------------------------------------- */
-
-/* The coarse clocks are what the host's coarse clocks make of the same maps. */
-static void coarse(clockid_t id, uint32_t steady, const struct timekeeper *t, struct time_host *h)
-{
-	if (id == CLOCK_MONOTONIC_COARSE || (id == CLOCK_REALTIME_COARSE && steady))
-		h->monotonic = host_clock(CLOCK_MONOTONIC_COARSE) + t->monotonic_offset_ns;
-	else if (id == CLOCK_REALTIME_COARSE)
-		h->realtime = host_clock(CLOCK_REALTIME_COARSE);
-}
-
-int timekeeper_read(struct timekeeper *t, clockid_t id, struct timespec *ret)
-{
-	struct time_host h;
-	enum vclock which;
-	uint64_t ns;
-
-	if (id < 0 || id > CLOCK_TAI || !((VCLOCK_IDS | VCLOCK_ALARM_IDS) >> id & 1))
-		return -EINVAL;
-	/* Not every machine has those. */
-	if ((VCLOCK_ALARM_IDS >> id & 1) && host_call(SYS_clock_gettime, id, ret) < 0)
-		return -EINVAL;
-	which = vclock_of_id(id);
-	pthread_mutex_lock(&t->lock);
-	h = host_clocks(t);
-	coarse(id, t->model.map[which].steady, t, &h);
-	ns = time_model_read(&t->model, which, &h);
-	if (id == CLOCK_TAI)
-		ns += t->timex.tai * NSEC_PER_SEC;
-	pthread_mutex_unlock(&t->lock);
-	ret->tv_sec = ns / NSEC_PER_SEC;
-	ret->tv_nsec = ns % NSEC_PER_SEC;
-	return 0;
-}
-
-void timekeeper_now(struct timekeeper *t, uint64_t ret_ns[NUM_VCLOCKS])
-{
-	struct time_host h;
-
-	pthread_mutex_lock(&t->lock);
-	h = host_clocks(t);
-	for (int i = 0; i < NUM_VCLOCKS; i++)
-		ret_ns[i] = time_model_read(&t->model, i, &h);
-	pthread_mutex_unlock(&t->lock);
-}
-
-void timekeeper_zone(struct timekeeper *t, struct timezone *get, const struct timezone *set)
-{
-	pthread_mutex_lock(&t->lock);
-	if (get)
-		*get = t->zone;
-	if (set)
-		t->zone = *set;
-	pthread_mutex_unlock(&t->lock);
-}
-
-int timekeeper_to_host(struct timekeeper *t, clockid_t id, const struct timespec *at,
-		       struct time_deadline *ret, uint64_t *ret_changes)
-{
-	struct timespec utc = *at;
-	int err;
-
-	pthread_mutex_lock(&t->lock);
-	if (id == CLOCK_TAI) {
-		/* A time in 1970 has passed, however few seconds TAI is ahead. */
-		utc.tv_sec = at->tv_sec > t->timex.tai ? at->tv_sec - t->timex.tai : 0;
-		id = CLOCK_REALTIME;
-	}
-	err = time_model_to_host(&t->model, id, &utc, ret);
-	if (ret_changes)
-		*ret_changes = t->changes;
-	pthread_mutex_unlock(&t->lock);
-	return err;
-}
-
-uint64_t timekeeper_changes(struct timekeeper *t)
-{
-	uint64_t n;
-
-	pthread_mutex_lock(&t->lock);
-	n = t->changes;
-	pthread_mutex_unlock(&t->lock);
-	return n;
-}
-
-int64_t timekeeper_guest_span(struct timekeeper *t, int64_t host_ns)
-{
-	unsigned __int128 ns;
-
-	pthread_mutex_lock(&t->lock);
-	ns = t->model.frozen ? (unsigned __int128)host_ns :
-			       (unsigned __int128)host_ns * t->model.rate / POLICY_RATE_ONE;
-	pthread_mutex_unlock(&t->lock);
-	return ns > INT64_MAX ? INT64_MAX : (int64_t)ns;
-}
-
-uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns)
-{
-	uint64_t ns;
-
-	pthread_mutex_lock(&t->lock);
-	ns = time_model_span(&t->model, guest_ns);
-	pthread_mutex_unlock(&t->lock);
-	return ns;
 }
 
 /* ---- boot --------------------------------------------------------------- */

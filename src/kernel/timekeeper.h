@@ -109,6 +109,9 @@ void timekeeper_freeze(struct kernel *k, bool frozen);
 int timekeeper_leap(struct kernel *k, uint64_t monotonic_ns, bool (*still)(void *ctx), void *ctx,
 		    uint64_t *ret_ns);
 
+/* The host's clocks, the monotonic ones as the guest's namespace shows them. */
+struct time_host timekeeper_host(const struct timekeeper *t);
+
 /* All clocks at one moment. */
 void timekeeper_now(struct timekeeper *t, uint64_t ret_ns[NUM_VCLOCKS]);
 
