@@ -49,6 +49,11 @@ static bool shares_userns(const struct kernel *k)
 	return k->cfg->policy->ns[POLICY_NS_USER].mode != NS_MODE_NEW;
 }
 
+static bool has_clocks(const struct kernel *k)
+{
+	return k->time != NULL;
+}
+
 static const struct kept {
 	int cap;
 	bool (*when)(const struct kernel *k);	/* NULL: always */
@@ -110,14 +115,36 @@ int confine_boot(void *kernel, struct ns_error *err)
 	return 0;
 }
 
+/* Whose kernels make calls of confine_more_calls[]. */
+static const struct {
+	const char *what;
+	bool (*when)(const struct kernel *k);
+} more_for[] = {
+	{ "clocks of the guest's own", has_clocks },
+};
+
+static enum confine_filter choose_filter(const struct kernel *k, const char **ret_why)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(more_for); i++) {
+		if (more_for[i].when(k)) {
+			*ret_why = more_for[i].what;
+			return CONFINE_MORE;
+		}
+	}
+	*ret_why = NULL;
+	return CONFINE_ALLOW;
+}
+
 int confine_run(void *kernel, struct ns_error *err)
 {
-	int ret = confine_filter();
+	const char *why;
+	enum confine_filter which = choose_filter(kernel, &why);
+	int ret = confine_filter(which);
 
 	if (ret < 0)
 		return ns_fail(err, ret, "guest kernel: cannot filter its own system calls: %s",
 			       strerror(-ret));
-	log_info("confine: run: system calls by list, a filter of %u instructions over every thread",
-		 confine_kernel[CONFINE_ALLOW].len);
+	log_info("confine: run: system calls by list%s%s, a filter of %u instructions over every "
+		 "thread", why ? ", the longer one for " : "", why ?: "", confine_kernel[which].len);
 	return 0;
 }

@@ -19,10 +19,10 @@ static int load(const struct confine_program *p, unsigned flags)
 	return ret > 0 ? -EBUSY : ret;
 }
 
-int confine_filter(void)
+int confine_filter(enum confine_filter which)
 {
 	/* This first: the other does not let another one be laid. */
 	int ret = load(&confine_kernel[CONFINE_QUIET], 0);
 
-	return ret < 0 ? ret : load(&confine_kernel[CONFINE_ALLOW], SECCOMP_FILTER_FLAG_LOG);
+	return ret < 0 ? ret : load(&confine_kernel[which], SECCOMP_FILTER_FLAG_LOG);
 }

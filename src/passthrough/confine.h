@@ -17,6 +17,7 @@ struct confine_program {
 };
 enum confine_filter {
 	CONFINE_ALLOW,	/* the list: what is refused is logged */
+	CONFINE_MORE,	/* the same and what some policies need besides */
 	CONFINE_QUIET,	/* what libc tries and has another way for: refused unlogged */
 	NUM_CONFINE_FILTERS
 };
@@ -24,18 +25,20 @@ extern const struct confine_program confine_kernel[NUM_CONFINE_FILTERS];
 
 /**
  * confine_filter() - Let every thread of the process make only listed calls
+ * @which: CONFINE_ALLOW or CONFINE_MORE
  *
  * What is refused fails with EPERM, and the host logs it where its log has
  * seccomp's errno action (/proc/sys/kernel/seccomp/actions_logged). Needs
  * rights_no_new_privs(). Return: 0 or a negative errno.
  */
-int confine_filter(void);
+int confine_filter(enum confine_filter which);
 
 /* confine_calls.c: build a program into @insn, of BPF_MAXINSNS; it is used when
  * weir is built. Return: its length or a negative errno. */
 int confine_build(enum confine_filter which, struct sock_filter *insn);
 
-/* The calls of that program by number, ended by -1: for tests. */
-extern const int confine_kernel_calls[];
+/* The calls of CONFINE_ALLOW by number, and those that CONFINE_MORE has besides;
+ * each ended by -1: for tests. */
+extern const int confine_kernel_calls[], confine_more_calls[];
 
 #endif

@@ -3,9 +3,9 @@
  * confine_calls.c - the system calls of a guest kernel whose guest runs
  *
  * An allow list, in the order of what the calls are for; beside ours it has those
- * that libc makes for us. What is not here (execve, fork, ptrace, mount, setting
- * ids and clocks, modules, bpf, keys, io_uring ...) is what a guest kernel that
- * has been taken over would want most.
+ * that libc makes for us. What is not here (execve, fork, mount, setting clocks,
+ * modules, bpf, keys, io_uring ...) is what a guest kernel that has been taken
+ * over would want most.
  */
 #include <errno.h>
 #include <linux/sched.h>
@@ -60,6 +60,13 @@ const int confine_kernel_calls[] = {
 	-1,
 };
 
+/* What only some guests' kernels do: more_for[] in kernel/confine.c says which. */
+const int confine_more_calls[] = {
+	/* waits on the guest's clocks: tracee.c */
+	C(ptrace), C(tkill),
+	-1,
+};
+
 #define LOW UINT64_C(0xffffffff)	/* an int; libc leaves the high half as it was */
 
 /* And calls with some arguments only: what no line of its call allows is refused. */
@@ -83,16 +90,30 @@ static const struct tested {
 	{ C(prctl), { 0, SCMP_CMP_MASKED_EQ, LOW, PR_CAPBSET_READ } },
 };
 
-static int add_calls(scmp_filter_ctx ctx)
+static int add_list(scmp_filter_ctx ctx, const int *nr)
 {
 	int ret = 0;
 
-	for (const int *nr = confine_kernel_calls; ret == 0 && *nr >= 0; nr++)
+	for (; ret == 0 && *nr >= 0; nr++)
 		ret = seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, *nr, 0);
+	return ret;
+}
+
+static int add_calls(scmp_filter_ctx ctx)
+{
+	int ret = add_list(ctx, confine_kernel_calls);
+
 	for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(tested); i++)
 		ret = seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, tested[i].nr, 1, tested[i].test);
 	/* The other filter's. */
 	return ret ?: seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, C(clone3), 0);
+}
+
+static int add_more(scmp_filter_ctx ctx)
+{
+	int ret = add_calls(ctx);
+
+	return ret ?: add_list(ctx, confine_more_calls);
 }
 
 /* clone3's flags lie in memory, where no filter sees them; libc falls back to
@@ -107,6 +128,7 @@ static const struct {
 	int (*fill)(scmp_filter_ctx ctx);
 } filters[NUM_CONFINE_FILTERS] = {
 	[CONFINE_ALLOW] = { SCMP_ACT_ERRNO(EPERM), add_calls },
+	[CONFINE_MORE] = { SCMP_ACT_ERRNO(EPERM), add_more },
 	[CONFINE_QUIET] = { SCMP_ACT_ALLOW, refuse_quietly },
 };
 

@@ -30,7 +30,7 @@ static uint32_t answer(enum confine_filter which, int nr, unsigned arg, uint64_t
 	return bpf_run(confine_kernel[which].insn, &d).action;
 }
 
-static void both_are_programs(void **state)
+static void all_are_programs(void **state)
 {
 	for (int i = 0; i < NUM_CONFINE_FILTERS; i++)
 		assert_int_equal(bpf_check(confine_kernel[i].insn, confine_kernel[i].len), 0);
@@ -40,7 +40,12 @@ static void listed_calls_pass(void **state)
 {
 	for (const int *nr = confine_kernel_calls; *nr >= 0; nr++) {
 		assert_int_equal(answer(CONFINE_ALLOW, *nr, 0, UINT64_MAX), SECCOMP_RET_ALLOW);
+		assert_int_equal(answer(CONFINE_MORE, *nr, 0, UINT64_MAX), SECCOMP_RET_ALLOW);
 		assert_int_equal(answer(CONFINE_QUIET, *nr, 0, 0), SECCOMP_RET_ALLOW);
+	}
+	for (const int *nr = confine_more_calls; *nr >= 0; nr++) {
+		assert_int_equal(answer(CONFINE_ALLOW, *nr, 0, 0), REFUSED);
+		assert_int_equal(answer(CONFINE_MORE, *nr, 0, 0), SECCOMP_RET_ALLOW);
 	}
 }
 
@@ -89,7 +94,7 @@ static void other_doors_kill(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_are_programs),
+		cmocka_unit_test(all_are_programs),
 		cmocka_unit_test(listed_calls_pass),
 		cmocka_unit_test(what_a_captured_kernel_wants_is_refused),
 		cmocka_unit_test(arguments_decide),
