@@ -13,10 +13,12 @@
 #include <sys/stat.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/cred.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
 #define PIDFD_THREAD O_EXCL	/* Linux 6.9 */
+#define OVERFLOW_ID 65534	/* /proc/sys/kernel/overflowuid, unless somebody changed it */
 #define STATUS_BYTES 16384	/* /proc/TID/status with many groups */
 
 /* A task that made itself another user namespace has capabilities there, not
@@ -32,14 +34,21 @@ static bool in_guest_userns(const struct kernel *k, pid_t tid)
 	return stat(path, &st) == 0 && st.st_ino == k->userns_inode;
 }
 
-bool caller_capable(const struct kernel *k, const struct call *c, int cap)
+uint64_t caller_capabilities(const struct kernel *k, const struct call *c)
 {
 	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, c->tid };
 	struct __user_cap_data_struct d[2] = {};
+	uint64_t caps;
 
 	if (host_call(SYS_capget, &h, d) < 0)
-		return false;
-	return (d[cap / 32].effective >> (cap % 32) & 1) && in_guest_userns(k, c->tid);
+		return 0;
+	caps = (uint64_t)d[1].effective << 32 | d[0].effective;
+	return caps && in_guest_userns(k, c->tid) ? caps : 0;
+}
+
+bool caller_capable(const struct kernel *k, const struct call *c, int cap)
+{
+	return caller_capabilities(k, c) >> cap & 1;
 }
 
 static const char *field(const char *status, const char *name)
@@ -60,7 +69,7 @@ static uint32_t guest_id(const struct id_map *map, char **pos)
 {
 	int64_t id = ids_to_inner(map, strtoul(*pos, pos, 10));
 
-	return id < 0 ? 65534 : id;
+	return id < 0 ? OVERFLOW_ID : id;
 }
 
 static pid_t last_number(const char *line)
@@ -120,19 +129,95 @@ static void parse_groups(const char *line, const struct id_map *map, struct act_
 	}
 }
 
-static int read_status(const struct kernel *k, pid_t tid, struct caller *ret)
+static int status_text(pid_t tid, char *status)
 {
-	cleanup_free char *status = malloc(STATUS_BYTES);
-	struct act_cred *cred = &ret->cred;
-	char path[64], *pos;
+	char path[64];
 	ssize_t n;
 
-	if (!status)
-		return -ENOMEM;
 	snprintf(path, sizeof(path), "/proc/%d/status", tid);
 	n = host_read_file(AT_FDCWD, path, status, STATUS_BYTES);
 	if (n < 0)
 		return n == -EFBIG ? -E2BIG : -ESRCH;
+	return 0;
+}
+
+/* "real effective saved fs" */
+static uint32_t fourth_number(const char *line)
+{
+	char *pos = (char *)line;
+
+	for (int i = 0; i < 3; i++)
+		strtoul(pos, &pos, 10);
+	return strtoul(pos, NULL, 10);
+}
+
+/* /proc/TID/uid_map or gid_map: "inner outer count" by line, outer in our numbers. */
+static int read_map(pid_t tid, const char *which, struct id_map *ret)
+{
+	char path[64], text[4096], *pos = text;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", tid, which);
+	if (host_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return -ESRCH;
+	for (ret->n = 0; ret->n < ID_EXTENTS_MAX; ret->n++) {
+		struct id_extent *e = &ret->e[ret->n];
+
+		e->inner = strtoul(pos, &pos, 10);
+		e->outer = strtoul(pos, &pos, 10);
+		e->count = strtoul(pos, &pos, 10);
+		if (e->count == 0)
+			break;
+	}
+	return 0;
+}
+
+void caller_shown_ids(const struct kernel *k, const struct call *c, uint32_t *uid, uint32_t *gid)
+{
+	const struct id_map *uids = &k->guest_uid, *gids = &k->guest_gid;
+	struct id_map own_uid, own_gid;
+	int64_t u, g;
+
+	if (!in_guest_userns(k, c->tid) && read_map(c->tid, "uid_map", &own_uid) == 0 &&
+	    read_map(c->tid, "gid_map", &own_gid) == 0) {
+		uids = &own_uid;
+		gids = &own_gid;
+	}
+	u = ids_to_inner(uids, *uid);
+	g = ids_to_inner(gids, *gid);
+	*uid = u < 0 ? OVERFLOW_ID : u;
+	*gid = g < 0 ? OVERFLOW_ID : g;
+}
+
+int caller_file_ids(const struct call *c, struct host_cred *ret)
+{
+	static const struct id_map same = { .n = 1, .e = { { 0, 0, UINT32_MAX } } };
+	char status[STATUS_BYTES];
+	struct act_cred groups = { .ngroups = 0 };
+	int err = status_text(c->tid, status);
+
+	if (err < 0)
+		return err;
+	ret->tgid = strtol(field(status, "Tgid"), NULL, 10);
+	ret->guest_tgid = last_number(field(status, "NStgid"));
+	ret->guest_tid = last_number(field(status, "NSpid"));
+	ret->uid = fourth_number(field(status, "Uid"));
+	ret->gid = fourth_number(field(status, "Gid"));
+	parse_groups(field(status, "Groups"), &same, &groups);
+	ret->ngroups = groups.ngroups;
+	for (unsigned i = 0; i < groups.ngroups; i++)
+		ret->group[i] = groups.group[i];
+	return 0;
+}
+
+static int read_status(const struct kernel *k, pid_t tid, struct caller *ret)
+{
+	cleanup_free char *status = malloc(STATUS_BYTES);
+	struct act_cred *cred = &ret->cred;
+	char *pos;
+	int err = status ? status_text(tid, status) : -ENOMEM;
+
+	if (err < 0)
+		return err;
 	ret->tgid = strtol(field(status, "Tgid"), NULL, 10);
 	ret->guest_tid = last_number(field(status, "NSpid"));
 	pos = (char *)field(status, "Uid");

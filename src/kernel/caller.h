@@ -32,6 +32,17 @@ pid_t caller_tgid(pid_t tid);
  * caller's from now on, or a negative errno.
  */
 int caller_fd(pid_t tid, pid_t tgid, int fd);
+/* All of them that are in effect over the guest; the same holds. */
+uint64_t caller_capabilities(const struct kernel *k, const struct call *c);
+
+/* A caller's ids for files, in our own numbers, its groups and its process, into
+ * what cred_read() gives. Return: 0, -ESRCH, -E2BIG. */
+struct host_cred;
+int caller_file_ids(const struct call *c, struct host_cred *ret);
+
+/* Owner and group of a file, from our numbers to what the caller is shown, by the
+ * map of its user namespace; 65534 for what is not in it. */
+void caller_shown_ids(const struct kernel *k, const struct call *c, uint32_t *uid, uint32_t *gid);
 
 /* All of a caller that a call done on its behalf needs. */
 struct caller {

@@ -232,3 +232,62 @@ uint64_t time_model_span(const struct time_model *m, uint64_t guest_ns)
 	d = (((u128)guest_ns << VCLOCK_SHIFT) + mult - 1) / mult;
 	return d > UINT64_MAX ? UINT64_MAX : (uint64_t)d;
 }
+
+/* ---- stamps --------------------------------------------------------------- */
+
+#define STAMP_MAX_SEC (INT64_C(1000) * 366 * 86400)
+
+typedef __int128 s128;
+
+static bool has_ns(const struct timespec *stamp, s128 *ret)
+{
+	*ret = (s128)stamp->tv_sec * (int64_t)NSEC_PER_SEC + stamp->tv_nsec;
+	return stamp->tv_sec < STAMP_MAX_SEC && stamp->tv_sec > -STAMP_MAX_SEC;
+}
+
+static struct timespec of_ns(s128 ns)
+{
+	int64_t part = ns % (int64_t)NSEC_PER_SEC;
+
+	part += part < 0 ? (int64_t)NSEC_PER_SEC : 0;
+	return (struct timespec){ .tv_sec = (ns - part) / (int64_t)NSEC_PER_SEC, .tv_nsec = part };
+}
+
+/* Of a map that is an offset. */
+static s128 offset_of(const struct vclock_map *map)
+{
+	return (s128)map->off_sec * (int64_t)NSEC_PER_SEC + map->off_nsec;
+}
+
+void time_model_stamp(const struct time_model *m, int64_t wall, struct timespec *stamp)
+{
+	const struct vclock_map *map = &m->map[VCLOCK_REALTIME];
+	s128 ns;
+
+	if (!has_ns(stamp, &ns))
+		return;
+	ns -= map->steady ? wall : 0;
+	if (!map->scaled)
+		ns += offset_of(map);
+	else if (ns <= map->h0)
+		ns += (s128)map->g0 - map->h0;
+	else
+		ns = map->g0 + (s128)((u128)(ns - map->h0) * map->mult >> VCLOCK_SHIFT);
+	*stamp = of_ns(ns);
+}
+
+void time_model_unstamp(const struct time_model *m, int64_t wall, struct timespec *stamp)
+{
+	const struct vclock_map *map = &m->map[VCLOCK_REALTIME];
+	s128 ns;
+
+	if (!has_ns(stamp, &ns))
+		return;
+	if (!map->scaled)
+		ns -= offset_of(map);
+	else if (ns <= map->g0 || map->mult == 0)
+		ns -= (s128)map->g0 - map->h0;
+	else	/* the first of the host's that shows it */
+		ns = map->h0 + (s128)((((u128)(ns - map->g0) << VCLOCK_SHIFT) + map->mult - 1) / map->mult);
+	*stamp = of_ns(ns + (map->steady ? wall : 0));
+}

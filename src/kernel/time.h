@@ -93,4 +93,22 @@ int time_model_to_host(const struct time_model *m, clockid_t id, const struct ti
  */
 uint64_t time_model_span(const struct time_model *m, uint64_t guest_ns);
 
+/*
+ * Stamps: times of files, which the host takes from its REALTIME.
+ *
+ * What the guest's clock would read, or would have read, at such a time, by the
+ * map it has at present; so stamps move with the clock when it is set, and keep
+ * their order. From before the last change of its speed only the point of the
+ * change is known: from there back both clocks are taken to have run alike.
+ *
+ * @wall: the host's REALTIME less its MONOTONIC, as the guest's tasks read it, ns
+ *
+ * From the host to the guest and back again: what the guest was shown leads to a
+ * stamp that shows the same; what it sets is shown within the guest's ns that a
+ * ns of the host's lasts, never earlier. A clock that stands still shows nothing
+ * later than itself. Further than a thousand years from 1970 nothing is changed.
+ */
+void time_model_stamp(const struct time_model *m, int64_t wall, struct timespec *stamp);
+void time_model_unstamp(const struct time_model *m, int64_t wall, struct timespec *stamp);
+
 #endif

@@ -142,6 +142,11 @@ int64_t timekeeper_guest_span(struct timekeeper *t, int64_t host_ns);
 /* ns of the host that a span of ns of the guest's takes, see time_model_span(). */
 uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns);
 
+/* Stamps of files, from the host's REALTIME to the guest's and back, see
+ * time_model_stamp(). */
+void timekeeper_guest_stamps(struct timekeeper *t, struct timespec stamp[], size_t n);
+void timekeeper_host_stamps(struct timekeeper *t, struct timespec stamp[], size_t n);
+
 /* time_image.c, at boot: the page, which nobody but us can write; and the host's
  * vDSO, changed so that our code reads the clocks, or else so that it makes the
  * calls. Return: 0 or a negative errno. */

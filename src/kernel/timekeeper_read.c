@@ -122,3 +122,43 @@ uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns)
 	pthread_mutex_unlock(&t->lock);
 	return ns;
 }
+
+/* ---- stamps ------------------------------------------------------------- */
+
+/*
+ * The host's REALTIME less its MONOTONIC: exact, and the same each time until
+ * somebody steps the host's clock, or one file would have another time at each
+ * look. The coarse clocks both stand at the last tick.
+ */
+static int64_t wall_of(const struct timekeeper *t)
+{
+	uint64_t before, real, after = host_clock(CLOCK_MONOTONIC_COARSE);
+
+	do {
+		before = after;
+		real = host_clock(CLOCK_REALTIME_COARSE);
+		after = host_clock(CLOCK_MONOTONIC_COARSE);
+	} while (before != after);
+	return real - after - t->monotonic_offset_ns;
+}
+
+static void map_stamps(struct timekeeper *t, struct timespec stamp[], size_t n,
+		       void (*map)(const struct time_model *, int64_t wall, struct timespec *))
+{
+	int64_t wall = wall_of(t);
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < n; i++)
+		map(&t->model, wall, &stamp[i]);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void timekeeper_guest_stamps(struct timekeeper *t, struct timespec stamp[], size_t n)
+{
+	map_stamps(t, stamp, n, time_model_stamp);
+}
+
+void timekeeper_host_stamps(struct timekeeper *t, struct timespec stamp[], size_t n)
+{
+	map_stamps(t, stamp, n, time_model_unstamp);
+}

@@ -41,21 +41,23 @@ int host_openat(int dirfd, const char *path, int flags, mode_t mode)
 	return RETRY(openat(dirfd, path, flags | O_CLOEXEC, mode));
 }
 
-int host_open_beneath(int dirfd, const char *path, uint64_t flags, mode_t mode)
+int host_openat2(int dirfd, const char *path, uint64_t flags, mode_t mode, uint64_t resolve)
 {
-	struct open_how how = {
-		.flags = flags | O_CLOEXEC,
-		.mode = mode,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
+	struct open_how how = { .flags = flags | O_CLOEXEC, .mode = mode, .resolve = resolve };
 
-	/* -EAGAIN: a rename raced with "..", openat2(2) says to try again. */
+	/* -EAGAIN: a rename raced with "..", openat2(2) says to try again; or not all
+	 * of the path is in memory, and then it would say so again. */
 	for (int try = 0;; try++) {
 		int fd = RETRY(syscall(SYS_openat2, dirfd, path, &how, sizeof(how)));
 
-		if (fd != -EAGAIN || try == 32)
+		if (fd != -EAGAIN || (resolve & RESOLVE_CACHED) || try == 32)
 			return fd;
 	}
+}
+
+int host_open_beneath(int dirfd, const char *path, uint64_t flags, mode_t mode)
+{
+	return host_openat2(dirfd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 ssize_t host_read(int fd, void *buf, size_t len)

@@ -28,6 +28,9 @@ long host_result(long ret);
 int host_open(const char *path, int flags, mode_t mode);
 int host_openat(int dirfd, const char *path, int flags, mode_t mode);
 
+/* openat2(2); @resolve: RESOLVE_* of linux/openat2.h. */
+int host_openat2(int dirfd, const char *path, uint64_t flags, mode_t mode, uint64_t resolve);
+
 /* openat2(2) beneath @dirfd as root: no "..", link or magic link leads out. */
 int host_open_beneath(int dirfd, const char *path, uint64_t flags, mode_t mode);
 

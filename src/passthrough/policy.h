@@ -153,8 +153,9 @@ struct policy_clock {
 	bool travels;		/* idle = travel: to the next deadline while all sleep */
 	bool cpu_free;		/* and only then does time pass */
 	const char *calendar;	/* a socket's path, absolute; NULL: alone */
+	bool guest_stamps;	/* times of files are on the guest's clock */
 	struct policy_pos realtime_pos, rate_pos, settable_pos, waits_pos, idle_pos, cpu_pos,
-		calendar_pos;
+		calendar_pos, stamps_pos;
 };
 
 /* Are the guest's clocks its own? Else there is nothing to be done for them. */

@@ -96,6 +96,7 @@ int policy_set_settable(struct loader *ld, const struct policy_entry *e);
 int policy_set_idle(struct loader *ld, const struct policy_entry *e);
 int policy_set_cpu(struct loader *ld, const struct policy_entry *e);
 int policy_set_calendar(struct loader *ld, const struct policy_entry *e);
+int policy_set_stamps(struct loader *ld, const struct policy_entry *e);
 
 /* When all is read: what the keys of [time] need of each other, and the rules
  * that send the reading of a clock of the guest's own to the guest kernel. */

@@ -295,11 +295,6 @@ static int set_no_new_privs(struct loader *ld, const struct policy_entry *e)
 	return 0;
 }
 
-static int set_later_time(struct loader *ld, const struct policy_entry *e)
-{
-	return FAIL(ld, e, "time.%s is not in this version of weir; leave the line out", e->key);
-}
-
 const char *const policy_sched_source_str[] = {
 	[SCHED_SOURCE_AUTO] = "auto", [SCHED_SOURCE_PERF] = "perf", [SCHED_SOURCE_TRAPS] = "traps",
 };
@@ -383,7 +378,7 @@ static const struct key {
 	{ "time",	"rate",			policy_set_rate },
 	{ "time",	"settable",		policy_set_settable },
 	{ "time",	"waits",		policy_set_waits },
-	{ "time",	"stamps",		set_later_time },
+	{ "time",	"stamps",		policy_set_stamps },
 	{ "time",	"idle",			policy_set_idle },
 	{ "time",	"cpu",			policy_set_cpu },
 	{ "time",	"calendar",		policy_set_calendar },

@@ -150,6 +150,16 @@ int policy_set_settable(struct loader *ld, const struct policy_entry *e)
 	return 0;
 }
 
+int policy_set_stamps(struct loader *ld, const struct policy_entry *e)
+{
+	if (!streq(e->value, "raw") && !streq(e->value, "guest"))
+		return FAIL(ld, e, "stamps = %s; write guest, for times of files on the guest's clock, or raw, for the host's",
+			    e->value);
+	ld->p->clock.guest_stamps = streq(e->value, "guest");
+	ld->p->clock.stamps_pos = e->pos;
+	return 0;
+}
+
 /* ---- rules -------------------------------------------------------------- */
 
 /* What a call needs when the guest has clocks of its own. */
@@ -171,6 +181,15 @@ static const struct time_rule {
 				 "CLOCK_REALTIME_ALARM", "CLOCK_BOOTTIME_ALARM", "CLOCK_TAI", NULL } },
 	{ "gettimeofday", NULL, "fix", NULL },
 	{ "time", NULL, "fix", NULL },
+};
+
+/* And when the times of files are on that clock, too: what shows or sets them. */
+static const struct time_rule stamp_rules[] = {
+	{ "stat", NULL, "fix", NULL },	    { "fstat", NULL, "fix", NULL },
+	{ "lstat", NULL, "fix", NULL },	    { "newfstatat", NULL, "fix", NULL },
+	{ "statx", NULL, "fix", NULL },	    { "utime", NULL, "fix", NULL },
+	{ "utimes", NULL, "fix", NULL },    { "futimesat", NULL, "fix", NULL },
+	{ "utimensat", NULL, "fix", NULL },
 };
 
 /* Does a call with this in one argument, and 0 in the others, pass? */
@@ -240,6 +259,16 @@ static const struct policy_pos *clock_pos(const struct policy_clock *c)
 	return c->settable ? &c->settable_pos : &c->idle_pos;
 }
 
+static int add_time_rules(struct loader *ld, const struct time_rule *t, size_t n,
+			  const struct policy_pos *pos)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < n && ret == 0; i++)
+		ret = add_time_rule(ld, &t[i], pos);
+	return ret;
+}
+
 int policy_time_finish(struct loader *ld)
 {
 	const struct policy *p = ld->p;
@@ -258,13 +287,10 @@ int policy_time_finish(struct loader *ld)
 	if (p->ns[POLICY_NS_TIME].mode == NS_MODE_JOIN)
 		return policy_fail(ld->err, pos,
 				   "a guest with clocks of its own cannot join a time namespace; write time = new or time = host under [namespaces]");
-	for (size_t i = 0; i < ARRAY_SIZE(time_rules); i++) {
-		int r = add_time_rule(ld, &time_rules[i], pos);
-
-		if (r < 0)
-			return r;
-	}
-	return policy_wait_finish(ld, pos);
+	ret = add_time_rules(ld, time_rules, ARRAY_SIZE(time_rules), pos);
+	if (ret == 0 && p->clock.guest_stamps)
+		ret = add_time_rules(ld, stamp_rules, ARRAY_SIZE(stamp_rules), &p->clock.stamps_pos);
+	return ret < 0 ? ret : policy_wait_finish(ld, pos);
 }
 
 /* ---- show --------------------------------------------------------------- */
@@ -318,5 +344,6 @@ void policy_show_time(const struct policy *p, FILE *f)
 	show_rate(c->rate, f);
 	fprintf(f, "settable = %s\n", c->settable ? "yes" : "no");
 	fprintf(f, "waits = %s\n", policy_waits_name(c->waits));
+	fprintf(f, "stamps = %s\n", c->guest_stamps ? "guest" : "raw");
 	policy_show_travel(p, f);
 }
