@@ -47,6 +47,11 @@ int log_init(void)
 	return 0;
 }
 
+uint64_t log_start(void)
+{
+	return ring ? ring->start_ns : host_now();
+}
+
 void log_set_verbose(int on)
 {
 	verbose = on;

@@ -22,6 +22,9 @@ enum log_level { LOG_LVL_ERR = 3, LOG_LVL_WARN = 4, LOG_LVL_INFO = 6, LOG_LVL_DE
  * from LOG_LVL_WARN on. */
 int log_init(void);
 
+/* When that was, in host_now()'s ns. */
+uint64_t log_start(void);
+
 /* Also write each new line to stderr (weir run -v). */
 void log_set_verbose(int on);
 
@@ -35,7 +38,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 
 /* One record as read back. */
 struct log_entry {
-	uint64_t time_ns;	/* since log_init() */
+	uint64_t time_ns;	/* since log_start() */
 	enum log_level level;
 	char text[LOG_LINE];
 };

@@ -14,6 +14,7 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/kernel.h"
+#include "kernel/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -268,12 +269,30 @@ static int64_t boottime_offset(const struct kernel *k)
 	return sec * (int64_t)NSEC_PER_SEC + nsec;
 }
 
+/* A clock of the guest's, now. */
+static int64_t guest_clock_ns(const struct kernel *k, clockid_t clock)
+{
+	struct timespec ts;
+
+	if (!k->time)
+		return (int64_t)host_clock(clock) + (clock == CLOCK_BOOTTIME ? boottime_offset(k) : 0);
+	timekeeper_read(k->time, clock, &ts);
+	return ts.tv_sec * (int64_t)NSEC_PER_SEC + ts.tv_nsec;
+}
+
 static void read_time(const struct kernel *k, struct machine_facts *ret)
 {
-	int64_t now = host_clock(CLOCK_BOOTTIME), up = now + boottime_offset(k);
+	ret->uptime_ns = guest_host_clock(k, CLOCK_BOOTTIME);
+	ret->boot_time = (guest_host_clock(k, CLOCK_REALTIME) - ret->uptime_ns) / (int64_t)NSEC_PER_SEC;
+}
 
-	ret->uptime_ns = up;
-	ret->boot_time = ((int64_t)host_clock(CLOCK_REALTIME) - up) / (int64_t)NSEC_PER_SEC;
+int64_t machine_uptime_at(const struct kernel *k, uint64_t monotonic_ns)
+{
+	/* For as long as the host was suspended; the two are not read at once. */
+	int64_t suspended = host_clock(CLOCK_BOOTTIME) - host_clock(CLOCK_MONOTONIC);
+	int64_t host = monotonic_ns + suspended / 1000000 * 1000000;
+
+	return k->time ? timekeeper_boottime_at(k->time, host) : host + boottime_offset(k);
 }
 
 /* ---- the kernel's name ------------------------------------------------- */

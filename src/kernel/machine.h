@@ -61,6 +61,10 @@ enum machine_needs {
  */
 int machine_look(struct kernel *k, unsigned needs, struct machine_facts *ret);
 
+/* How long the guest was up, in ns as its CLOCK_BOOTTIME has it, when the host's
+ * CLOCK_MONOTONIC was @monotonic_ns. */
+int64_t machine_uptime_at(const struct kernel *k, uint64_t monotonic_ns);
+
 /* Are the guest's CPUs, its memory, other than the host's? If not, what the
  * host says of them is true for the guest. */
 bool machine_own_cpus(const struct kernel *k);

@@ -67,7 +67,9 @@ enum {
 static pthread_mutex_t syslog_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t cleared, read_up_to;
 
-static size_t render(uint64_t *cursor, char *buf, size_t size)
+/* Stamped as a kernel stamps its log, by the time since the guest's boot: what
+ * dmesg -T makes dates of. `weir log` counts from the start of the guest kernel. */
+static size_t render(const struct kernel *k, uint64_t *cursor, char *buf, size_t size)
 {
 	struct log_entry e;
 	size_t used = 0;
@@ -78,6 +80,7 @@ static size_t render(uint64_t *cursor, char *buf, size_t size)
 		int level = e.level;
 		size_t n;
 
+		e.time_ns = machine_uptime_at(k, log_start() + e.time_ns);
 		line[0] = '<';
 		line[1] = '0' + level;
 		line[2] = '>';
@@ -93,7 +96,7 @@ static size_t render(uint64_t *cursor, char *buf, size_t size)
 }
 
 /* READ_ALL gives the newest text that fits. */
-static long read_all(struct call *c, size_t want, bool clear)
+static long read_all(const struct kernel *k, struct call *c, size_t want, bool clear)
 {
 	cleanup_free char *buf = malloc(SYSLOG_BYTES);
 	uint64_t cursor;
@@ -104,7 +107,7 @@ static long read_all(struct call *c, size_t want, bool clear)
 		return -ENOMEM;
 	pthread_mutex_lock(&syslog_lock);
 	cursor = cleared;
-	n = render(&cursor, buf, SYSLOG_BYTES);
+	n = render(k, &cursor, buf, SYSLOG_BYTES);
 	if (clear)
 		cleared = cursor;
 	pthread_mutex_unlock(&syslog_lock);
@@ -116,7 +119,7 @@ static long read_all(struct call *c, size_t want, bool clear)
 }
 
 /* Waits for a line, as syslog(2) says; the door has other threads. */
-static long read_some(struct call *c, size_t want)
+static long read_some(const struct kernel *k, struct call *c, size_t want)
 {
 	cleanup_free char *buf = malloc(MIN(want, (size_t)SYSLOG_BYTES));
 	struct timespec nap = { .tv_nsec = 100000000 };
@@ -127,7 +130,7 @@ static long read_some(struct call *c, size_t want)
 		return -ENOMEM;
 	for (;;) {
 		pthread_mutex_lock(&syslog_lock);
-		n = render(&read_up_to, buf, MIN(want, (size_t)SYSLOG_BYTES));
+		n = render(k, &read_up_to, buf, MIN(want, (size_t)SYSLOG_BYTES));
 		pthread_mutex_unlock(&syslog_lock);
 		if (n || want <= LOG_LINE || !call_valid(c))
 			break;
@@ -154,11 +157,11 @@ long sys_syslog(struct kernel *k, struct call *c)
 		return 0;
 	switch (type) {
 	case SYSLOG_READ:
-		return read_some(c, len);
+		return read_some(k, c, len);
 	case SYSLOG_READ_ALL:
-		return read_all(c, len, false);
+		return read_all(k, c, len, false);
 	case SYSLOG_READ_CLEAR:
-		return read_all(c, len, true);
+		return read_all(k, c, len, true);
 	case SYSLOG_CLEAR:
 		pthread_mutex_lock(&syslog_lock);
 		cleared = log_end();

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sys_socktime.c - how long a socket waits: SO_RCVTIMEO and SO_SNDTIMEO
+ * sys_socktime.c - the options of a socket that have to do with time
  *
- * Set and read by a descriptor of ours on the same socket, in guests whose
- * clocks have a speed of their own (waits = all). Which options stop is said by
- * the mask.
+ * SO_RCVTIMEO and SO_SNDTIMEO, how long it waits, are set and read by a
+ * descriptor of ours on the same socket, in guests whose clocks have a speed of
+ * their own (waits = all). SO_TIMESTAMP and its relatives are refused while the
+ * guest's clock is not the host's: what they ask for comes with recvmsg(2), as
+ * the host's REALTIME; to have it otherwise, each recvmsg(2) of each socket would
+ * have to stop. Which options stop is said by the mask.
  */
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/deadline.h"
+#include "kernel/log.h"
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
@@ -26,7 +32,7 @@ static int get_socket(struct kernel *k, struct call *c)
 	return fd >= 0 && !call_valid(c) ? -ESRCH : take_fd(&fd);
 }
 
-long sys_setsockopt(struct kernel *k, struct call *c)
+static long set_timeout(struct kernel *k, struct call *c)
 {
 	cleanup_fd int fd = get_socket(k, c);
 	struct timeval tv;
@@ -36,6 +42,53 @@ long sys_setsockopt(struct kernel *k, struct call *c)
 		return call_continue(c, "a time-out that is none, or of no socket: the host says so");
 	tv = deadline_timeval(k, &tv);
 	return host_result(setsockopt(fd, arg_int(c, 1), arg_int(c, 2), &tv, sizeof(tv)));
+}
+
+/* Not more than one a second: the log is not the guest's to fill. */
+static void log_refusal(int option)
+{
+	static _Atomic uint64_t logged;
+
+	if (host_now() - atomic_load(&logged) < NSEC_PER_SEC)
+		return;
+	atomic_store(&logged, host_now());
+	log_info("time: setsockopt: time stamps of packets (option %d) refused: they would be the host's time",
+		 option);
+}
+
+static long set_stamps(struct kernel *k, struct call *c)
+{
+	int on = 1, ret;
+
+	if (!k->time || timekeeper_is_host(k->time))
+		return call_continue(c, "level and option are in registers, and the clock that packets "
+					"are stamped by is the guest's, too");
+	/* To have none is fine; a longer value begins with what counts. */
+	ret = arg_u32(c, 4) < sizeof(on) ? -EINVAL : arg_copy_in(c, 3, &on, sizeof(on));
+	if (ret < 0 || on == 0)
+		return ret;
+	log_refusal(arg_int(c, 2));
+	return -ENOPROTOOPT;
+}
+
+static bool is_stamp_option(int option)
+{
+	static const int options[] = {
+		SO_TIMESTAMP_OLD, SO_TIMESTAMPNS_OLD, SO_TIMESTAMPING_OLD,
+		SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i] == option)
+			return true;
+	return false;
+}
+
+long sys_setsockopt(struct kernel *k, struct call *c)
+{
+	if (arg_int(c, 1) == SOL_SOCKET && is_stamp_option(arg_int(c, 2)))
+		return set_stamps(k, c);
+	return set_timeout(k, c);
 }
 
 long sys_getsockopt(struct kernel *k, struct call *c)

@@ -233,7 +233,7 @@ uint64_t time_model_span(const struct time_model *m, uint64_t guest_ns)
 	return d > UINT64_MAX ? UINT64_MAX : (uint64_t)d;
 }
 
-/* ---- stamps --------------------------------------------------------------- */
+/* ---- other times than now ------------------------------------------------ */
 
 #define STAMP_MAX_SEC (INT64_C(1000) * 366 * 86400)
 
@@ -259,21 +259,28 @@ static s128 offset_of(const struct vclock_map *map)
 	return (s128)map->off_sec * (int64_t)NSEC_PER_SEC + map->off_nsec;
 }
 
+/* Before h0, where a reading stands still, at natural speed. */
+static s128 map_at(const struct vclock_map *map, s128 host)
+{
+	if (!map->scaled)
+		return host + offset_of(map);
+	if (host <= map->h0)
+		return host + map->g0 - map->h0;
+	return map->g0 + (s128)((u128)(host - map->h0) * map->mult >> VCLOCK_SHIFT);
+}
+
+int64_t time_model_at(const struct time_model *m, enum vclock which, int64_t host)
+{
+	return map_at(&m->map[which], host);
+}
+
 void time_model_stamp(const struct time_model *m, int64_t wall, struct timespec *stamp)
 {
 	const struct vclock_map *map = &m->map[VCLOCK_REALTIME];
 	s128 ns;
 
-	if (!has_ns(stamp, &ns))
-		return;
-	ns -= map->steady ? wall : 0;
-	if (!map->scaled)
-		ns += offset_of(map);
-	else if (ns <= map->h0)
-		ns += (s128)map->g0 - map->h0;
-	else
-		ns = map->g0 + (s128)((u128)(ns - map->h0) * map->mult >> VCLOCK_SHIFT);
-	*stamp = of_ns(ns);
+	if (has_ns(stamp, &ns))
+		*stamp = of_ns(map_at(map, ns - (map->steady ? wall : 0)));
 }
 
 void time_model_unstamp(const struct time_model *m, int64_t wall, struct timespec *stamp)

@@ -93,6 +93,10 @@ int time_model_to_host(const struct time_model *m, clockid_t id, const struct ti
  */
 uint64_t time_model_span(const struct time_model *m, uint64_t guest_ns);
 
+/* What a clock of the guest's reads, or would have read, when the host's reads
+ * @host ns; for REALTIME as time_model_stamp() says it. */
+int64_t time_model_at(const struct time_model *m, enum vclock which, int64_t host);
+
 /*
  * Stamps: times of files, which the host takes from its REALTIME.
  *

@@ -89,6 +89,9 @@ void timekeeper_exit(struct kernel *k);
  */
 int timekeeper_read(struct timekeeper *t, clockid_t id, struct timespec *ret);
 
+/* Is REALTIME the host's own at present, without an offset? */
+bool timekeeper_is_host(struct timekeeper *t);
+
 /* The time zone of settimeofday(2); either may be NULL. */
 void timekeeper_zone(struct timekeeper *t, struct timezone *get, const struct timezone *set);
 
@@ -141,6 +144,9 @@ int64_t timekeeper_guest_span(struct timekeeper *t, int64_t host_ns);
 
 /* ns of the host that a span of ns of the guest's takes, see time_model_span(). */
 uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns);
+
+/* What the guest's BOOTTIME was when the host's was @host ns. */
+int64_t timekeeper_boottime_at(struct timekeeper *t, int64_t host);
 
 /* Stamps of files, from the host's REALTIME to the guest's and back, see
  * time_model_stamp(). */

@@ -63,6 +63,17 @@ void timekeeper_now(struct timekeeper *t, uint64_t ret_ns[NUM_VCLOCKS])
 	pthread_mutex_unlock(&t->lock);
 }
 
+bool timekeeper_is_host(struct timekeeper *t)
+{
+	const struct vclock_map *map = &t->model.map[VCLOCK_REALTIME];
+	bool is;
+
+	pthread_mutex_lock(&t->lock);
+	is = !map->scaled && !map->steady && !map->off_sec && !map->off_nsec;
+	pthread_mutex_unlock(&t->lock);
+	return is;
+}
+
 void timekeeper_zone(struct timekeeper *t, struct timezone *get, const struct timezone *set)
 {
 	pthread_mutex_lock(&t->lock);
@@ -123,7 +134,17 @@ uint64_t timekeeper_span(struct timekeeper *t, uint64_t guest_ns)
 	return ns;
 }
 
-/* ---- stamps ------------------------------------------------------------- */
+/* ---- other times than now ------------------------------------------------ */
+
+int64_t timekeeper_boottime_at(struct timekeeper *t, int64_t host)
+{
+	int64_t ns;
+
+	pthread_mutex_lock(&t->lock);
+	ns = time_model_at(&t->model, VCLOCK_BOOTTIME, host + t->boottime_offset_ns);
+	pthread_mutex_unlock(&t->lock);
+	return ns;
+}
 
 /*
  * The host's REALTIME less its MONOTONIC: exact, and the same each time until

@@ -167,6 +167,7 @@ static const struct time_rule {
 	const char *call, *argument;	/* NULL: whatever its arguments */
 	const char *lane;
 	const char *const *values;	/* of the argument, by name; NULL behind the last */
+	const char *level;		/* setsockopt: of the option, by name */
 } time_rules[] = {
 	/* the first calls of a fresh image */
 	{ "brk", "brk", "trap", (const char *const[]){ "0", NULL } },
@@ -181,6 +182,15 @@ static const struct time_rule {
 				 "CLOCK_REALTIME_ALARM", "CLOCK_BOOTTIME_ALARM", "CLOCK_TAI", NULL } },
 	{ "gettimeofday", NULL, "fix", NULL },
 	{ "time", NULL, "fix", NULL },
+	/* the host's time of a packet, in a control message that does not stop */
+	{ "setsockopt", "optname", "fix",
+	  (const char *const[]){ "SO_TIMESTAMP_OLD", "SO_TIMESTAMPNS_OLD", "SO_TIMESTAMPING_OLD",
+				 "SO_TIMESTAMP_NEW", "SO_TIMESTAMPNS_NEW", "SO_TIMESTAMPING_NEW", NULL },
+	  "SOL_SOCKET" },
+	/* and of the last one: none had one */
+	{ "ioctl", "cmd", "deny ENOENT",
+	  (const char *const[]){ "SIOCGSTAMP_OLD", "SIOCGSTAMPNS_OLD", "SIOCGSTAMP_NEW",
+				 "SIOCGSTAMPNS_NEW", NULL } },
 };
 
 /* And when the times of files are on that clock, too: what shows or sets them. */
@@ -192,12 +202,27 @@ static const struct time_rule stamp_rules[] = {
 	{ "utimensat", NULL, "fix", NULL },
 };
 
-/* Does a call with this in one argument, and 0 in the others, pass? */
-static bool call_passes(const struct policy *p, int nr, unsigned index, uint64_t value)
+static uint64_t value_of(const char *name)
 {
+	uint64_t value = 0;
+
+	if (name && policy_constant(name, &value) < 0)
+		policy_parse_u64(name, &value);
+	return value;
+}
+
+/* Does a call with this in one argument, a level if it has one, and 0 in the others,
+ * pass? */
+static bool call_passes(const struct policy *p, int nr, const struct time_rule *t,
+			const char *value)
+{
+	struct call_arg which = { .index = 0 }, level = { .index = 0 };
 	uint64_t arg[6] = { 0 };
 
-	arg[index] = value;
+	if (t->level && call_arg_find(nr, "level", &level) == 0)
+		arg[level.index] = value_of(t->level);
+	if (t->argument && call_arg_find(nr, t->argument, &which) == 0)
+		arg[which.index] = value_of(value);
 	for (size_t i = p->nrules; i > 0; i--) {
 		const struct policy_rule *r = &p->rule[i - 1];
 
@@ -211,18 +236,11 @@ static bool call_passes(const struct policy *p, int nr, unsigned index, uint64_t
 static size_t passing_values(const struct policy *p, int nr, const struct time_rule *t, char *buf,
 			     size_t size)
 {
-	struct call_arg arg = { .index = 0 };
 	size_t n = 0;
 
-	call_arg_find(nr, t->argument, &arg);
-	for (const char *const *name = t->values; *name; name++) {
-		uint64_t value = 0;
-
-		if (policy_constant(*name, &value) < 0)
-			policy_parse_u64(*name, &value);
-		if (call_passes(p, nr, arg.index, value))
+	for (const char *const *name = t->values; *name; name++)
+		if (call_passes(p, nr, t, *name))
 			n += snprintf(buf + n, size - n, "%s%s", n ? " " : "", *name);
-	}
 	return n;
 }
 
@@ -234,10 +252,12 @@ static int add_time_rule(struct loader *ld, const struct time_rule *t, const str
 	int ret;
 
 	if (t->values ? !passing_values(ld->p, r.nr, t, values, sizeof(values)) :
-			!call_passes(ld->p, r.nr, 0, 0))
+			!call_passes(ld->p, r.nr, t, NULL))
 		return 0;
 	if (t->values)
-		snprintf(value, sizeof(value), "%s if %s in (%s)", t->lane, t->argument, values);
+		snprintf(value, sizeof(value), "%s if %s%s%s%s in (%s)", t->lane,
+			 t->level ? "level == " : "", t->level ? t->level : "",
+			 t->level ? " and " : "", t->argument, values);
 	else
 		snprintf(value, sizeof(value), "%s", t->lane);
 	snprintf(text, sizeof(text), "%s = %s", t->call, value);

@@ -164,3 +164,70 @@ def what_stops_for_stamps(case):
     case.equal("raw", stops["raw"], set())
     case.equal("no clock", stops["no clock"], set())
     case.true(f"guest: {stops['guest']}", stops["guest"] & {"newfstatat", "statx", "fstat"})
+
+
+# -- other things that show time ---------------------------------------------
+
+SOCKET = """
+import errno, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def ask(option, value):
+    try: s.setsockopt(socket.SOL_SOCKET, option, value); return 'ok'
+    except OSError as e: return errno.errorcode[e.errno]
+print(*[ask(option, 1) for option in (29, 35, 37, 63, 64, 65)], ask(29, 0), ask(socket.SO_KEEPALIVE, 1))
+import fcntl
+for request in (0x8906, 0x8907):
+    try: fcntl.ioctl(s, request, bytes(16)); print('ok')
+    except OSError as e: print(errno.errorcode[e.errno])
+"""
+
+
+@test("time", users=USERS)
+def packets_have_no_other_time(case):
+    """SO_TIMESTAMP and its relatives are refused, and logged, where the stamps would not be the guest's."""
+    r = case.run("python3", "-c", SOCKET, options=["-v", *AHEAD])
+    case.equal("refused", r.out.split(), ["ENOPROTOOPT"] * 6 + ["ok", "ok", "ENOENT", "ENOENT"])
+    case.matches("the log", r.err, r"time: setsockopt: time stamps of packets \(option 29\) refused")
+    r = case.run("python3", "-c", SOCKET, options=SETTABLE)
+    case.equal("the host's clock", r.out.split()[:8], ["ok"] * 8)
+
+
+BOOT = """
+import os, subprocess, time
+def read(path): return open(path).read()
+now, boot = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+up = float(read('/proc/uptime').split()[0])
+btime = int([l for l in read('/proc/stat').splitlines() if l.startswith('btime')][0].split()[1])
+import ctypes
+class Info(ctypes.Structure): _fields_ = [('uptime', ctypes.c_long), ('rest', ctypes.c_char * 256)]
+info = Info(); ctypes.CDLL(None).sysinfo(ctypes.byref(info))
+log = [l for l in subprocess.run(['dmesg', '-r'], capture_output=True, text=True).stdout.splitlines() if 'weir' in l][0]
+logged = float(log.split('[')[1].split(']')[0])
+started = int(read('/proc/self/stat').rsplit(') ', 1)[1].split()[19]) / 100 + btime
+print(abs(up - boot) <= 120, abs(now - boot - btime) <= 3, abs(info.uptime - boot) <= 120, boot - 700 <= logged <= boot, started - now)
+"""
+
+
+@test("time", users=USERS)
+def uptime_and_boot_time_are_of_the_guests_clocks(case):
+    """/proc/uptime, btime of /proc/stat, sysinfo, dmesg agree with CLOCK_BOOTTIME, whatever the clock."""
+    for clock in (AHEAD, ["--set", "time.realtime=2038-01-18T12:00:00Z"], ["--set", "time.rate=10"],
+                  ["--set", "time.rate=0"], ["--set", "time.rate=0.1"], []):
+        r = case.status(case.run("python3", "-c", BOOT, options=clock), 0)
+        case.equal(" ".join(clock), r.out.split()[:4], ["True"] * 4)
+        if "rate" not in " ".join(clock):
+            case.true(f"{clock}: a process started just now: {r.out}", -60 <= float(r.out.split()[4]) <= 2)
+
+
+@test("time", users=("root", "user"))
+def tools_show_the_guests_dates(case):
+    """uptime -s, ps -o lstart, dmesg -T, and a login record: all of 2038; CPU time is the host's."""
+    r = case.shell("uptime -s; LC_ALL=C ps -o lstart= -p $$; dmesg -T | tail -n 1; date +%Y", options=[
+        "--set", "time.realtime=2038-01-18T12:00:00Z"])
+    lines = r.out.splitlines()
+    case.true(r.text(), lines[0].startswith("2038") or lines[0].startswith("2037"))
+    case.true("ps: " + lines[1], lines[1].endswith(" 2038"))
+    case.matches("dmesg -T", lines[2], r"^\[.* Jan 18 1[12]:\d\d:\d\d 2038\]")
+    r = case.shell("python3 -c 'import time\nt = time.time()\nwhile time.time() < t + 1: pass\nprint(time.process_time())'",
+                   options=["--set", "time.rate=10"])
+    case.true(f"a second of the guest's is a tenth of CPU time: {r.out}", float(r.out) < 0.9)

@@ -540,6 +540,98 @@ static void test_leap_seconds(void **state)
 	}
 }
 
+/* ---- stamps --------------------------------------------------------------- */
+
+static struct timespec stamp_of(int64_t ns)
+{
+	return (struct timespec){ .tv_sec = ns / SEC, .tv_nsec = ns % SEC };
+}
+
+static int64_t shown(const struct time_model *m, int64_t ns)
+{
+	struct timespec ts = stamp_of(ns);
+
+	time_model_stamp(m, IN_2026 - 3600 * SEC, &ts);
+	return ts.tv_sec * SEC + ts.tv_nsec;
+}
+
+static int64_t set_to(const struct time_model *m, int64_t ns)
+{
+	struct timespec ts = stamp_of(ns);
+
+	time_model_unstamp(m, IN_2026 - 3600 * SEC, &ts);
+	return ts.tv_sec * SEC + ts.tv_nsec;
+}
+
+static void test_stamps_of_a_shifted_clock(void **state)
+{
+	struct time_model m = model(REALTIME_OFFSET, 3 * 86400 * SEC, POLICY_RATE_ONE);
+	struct time_host h = host_at(5 * SEC);
+
+	assert_int_equal(shown(&m, IN_2026 + 7), IN_2026 + 3 * 86400 * SEC + 7);
+	assert_int_equal(set_to(&m, shown(&m, IN_2026 + 7)), IN_2026 + 7);
+	/* Set: what was made a second ago is still a second old. */
+	assert_int_equal(time_model_set(&m, &h, IN_2026 + YEAR), 0);
+	assert_int_equal(shown(&m, IN_2026 + 4 * SEC), IN_2026 + YEAR - SEC);
+	assert_int_equal(set_to(&m, IN_2026 + YEAR - SEC), IN_2026 + 4 * SEC);
+	/* Before 1970, with ns that count up. */
+	assert_int_equal(set_to(&m, shown(&m, -5 * SEC - 1)), -5 * SEC - 1);
+}
+
+static void test_stamps_of_a_rate(void **state)
+{
+	static const uint64_t rates[] = { POLICY_RATE_ONE / 10, POLICY_RATE_ONE / 3, POLICY_RATE_ONE * 10,
+					  POLICY_RATE_ONE * 1000 - 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+		struct time_model m = model(REALTIME_HOST, 0, rates[i]);
+		int64_t last = INT64_MIN;
+
+		/* In order, and what is shown leads back to the same. */
+		for (int64_t at = IN_2026 - 9; at < IN_2026 + YEAR / 10; at += at < IN_2026 + 9 ? 1 : YEAR / 70) {
+			int64_t is = shown(&m, at);
+
+			assert_true(is >= last);
+			last = is;
+			assert_int_equal(shown(&m, set_to(&m, is)), is);
+			if (rates[i] > POLICY_RATE_ONE)
+				assert_int_equal(set_to(&m, is), at);
+		}
+		/* A whole second that is set does not become the second before. */
+		for (int64_t at = IN_2026 - 50 * SEC; at < IN_2026 + 50 * SEC; at += SEC) {
+			int64_t is = shown(&m, set_to(&m, at));
+
+			assert_in_range(is - at, 0, rates[i] / POLICY_RATE_ONE + 1);
+		}
+		/* Files older than the guest are as old as they are. */
+		assert_int_equal(shown(&m, IN_2026 - YEAR), shown(&m, IN_2026) - YEAR);
+	}
+}
+
+static void test_stamps_of_a_frozen_clock(void **state)
+{
+	struct time_model m = model(REALTIME_AT, IN_2026 + YEAR, 0);
+
+	assert_int_equal(shown(&m, IN_2026 + 50 * SEC), IN_2026 + YEAR);
+	assert_int_equal(shown(&m, IN_2026 - SEC), IN_2026 + YEAR - SEC);
+	assert_int_equal(shown(&m, set_to(&m, IN_2026)), IN_2026);
+	assert_int_equal(shown(&m, set_to(&m, IN_2026 + 2 * YEAR)), IN_2026 + YEAR);
+}
+
+static void test_stamps_out_of_all_time(void **state)
+{
+	struct time_model m = model(REALTIME_HOST, 0, POLICY_RATE_ONE * 1000);
+	struct timespec far[] = { { INT64_MAX, 1 }, { INT64_MIN, 2 }, { INT64_C(1) << 40, 3 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(far); i++) {
+		struct timespec ts = far[i];
+
+		time_model_stamp(&m, 0, &ts);
+		time_model_unstamp(&m, 0, &ts);
+		assert_memory_equal(&ts, &far[i], sizeof(ts));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -558,6 +650,10 @@ int main(void)
 		cmocka_unit_test(test_deadlines_of_a_rate),
 		cmocka_unit_test(test_deadlines_that_never_come),
 		cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_stamps_of_a_shifted_clock),
+		cmocka_unit_test(test_stamps_of_a_rate),
+		cmocka_unit_test(test_stamps_of_a_frozen_clock),
+		cmocka_unit_test(test_stamps_out_of_all_time),
 		cmocka_unit_test(test_a_fresh_state_reads_as_a_fresh_machine),
 		cmocka_unit_test(test_who_may_ask_for_what),
 		cmocka_unit_test(test_frequency_and_tick),
