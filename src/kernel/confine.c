@@ -51,7 +51,13 @@ static bool shares_userns(const struct kernel *k)
 
 static bool has_clocks(const struct kernel *k)
 {
-	return k->time != NULL;
+	return policy_clock_on(&k->cfg->policy->clock);
+}
+
+/* Times of files are looked at and set by us. */
+static bool has_stamps(const struct kernel *k)
+{
+	return has_clocks(k) && k->cfg->policy->clock.guest_stamps;
 }
 
 static const struct kept {
@@ -64,6 +70,9 @@ static const struct kept {
 	{ CAP_PERFMON,		NULL },	/* the observer, where the host is strict */
 	{ CAP_SYS_RESOURCE,	NULL },	/* the memory of its rings */
 	{ CAP_SYS_NICE,		NULL },	/* guest tasks and our threads on their CPUs */
+	{ CAP_SETUID,		has_stamps },	/* cred.c: a caller's ids, for a moment */
+	{ CAP_SETGID,		has_stamps },
+	{ CAP_FOWNER,		has_stamps },	/* the times of a file that is a caller's with that right */
 	{ CAP_KILL,		shares_userns },
 	{ CAP_SYS_PTRACE,	shares_userns },
 };

@@ -282,8 +282,8 @@ static int64_t guest_clock_ns(const struct kernel *k, clockid_t clock)
 
 static void read_time(const struct kernel *k, struct machine_facts *ret)
 {
-	ret->uptime_ns = guest_host_clock(k, CLOCK_BOOTTIME);
-	ret->boot_time = (guest_host_clock(k, CLOCK_REALTIME) - ret->uptime_ns) / (int64_t)NSEC_PER_SEC;
+	ret->uptime_ns = guest_clock_ns(k, CLOCK_BOOTTIME);
+	ret->boot_time = (guest_clock_ns(k, CLOCK_REALTIME) - ret->uptime_ns) / (int64_t)NSEC_PER_SEC;
 }
 
 int64_t machine_uptime_at(const struct kernel *k, uint64_t monotonic_ns)

@@ -32,16 +32,18 @@ static int get_socket(struct kernel *k, struct call *c)
 	return fd >= 0 && !call_valid(c) ? -ESRCH : take_fd(&fd);
 }
 
-static long set_timeout(struct kernel *k, struct call *c)
+/* Return: have the host do it. */
+static bool set_timeout(struct kernel *k, struct call *c, long *ret)
 {
 	cleanup_fd int fd = get_socket(k, c);
 	struct timeval tv;
 
 	if (fd < 0 || arg_int(c, 4) < (int)sizeof(tv) || arg_copy_in(c, 3, &tv, sizeof(tv)) < 0 ||
 	    tv.tv_sec < 0 || tv.tv_usec < 0 || tv.tv_usec >= 1000000)
-		return call_continue(c, "a time-out that is none, or of no socket: the host says so");
+		return true;
 	tv = deadline_timeval(k, &tv);
-	return host_result(setsockopt(fd, arg_int(c, 1), arg_int(c, 2), &tv, sizeof(tv)));
+	*ret = host_result(setsockopt(fd, arg_int(c, 1), arg_int(c, 2), &tv, sizeof(tv)));
+	return false;
 }
 
 /* Not more than one a second: the log is not the guest's to fill. */
@@ -56,13 +58,10 @@ static void log_refusal(int option)
 		 option);
 }
 
-static long set_stamps(struct kernel *k, struct call *c)
+static long refuse_stamps(struct call *c)
 {
 	int on = 1, ret;
 
-	if (!k->time || timekeeper_is_host(k->time))
-		return call_continue(c, "level and option are in registers, and the clock that packets "
-					"are stamped by is the guest's, too");
 	/* To have none is fine; a longer value begins with what counts. */
 	ret = arg_u32(c, 4) < sizeof(on) ? -EINVAL : arg_copy_in(c, 3, &on, sizeof(on));
 	if (ret < 0 || on == 0)
@@ -86,9 +85,17 @@ static bool is_stamp_option(int option)
 
 long sys_setsockopt(struct kernel *k, struct call *c)
 {
-	if (arg_int(c, 1) == SOL_SOCKET && is_stamp_option(arg_int(c, 2)))
-		return set_stamps(k, c);
-	return set_timeout(k, c);
+	bool stamps = arg_int(c, 1) == SOL_SOCKET && is_stamp_option(arg_int(c, 2));
+	long ret;
+
+	if (stamps && k->time && !timekeeper_is_host(k->time))
+		return refuse_stamps(c);
+	if (stamps)
+		return call_continue(c, "level and option are in registers, and the clock that packets "
+					"are stamped by is the guest's, too");
+	if (set_timeout(k, c, &ret))
+		return call_continue(c, "a time-out that is none, or of no socket: the host says so");
+	return ret;
 }
 
 long sys_getsockopt(struct kernel *k, struct call *c)

@@ -64,6 +64,8 @@ const int confine_kernel_calls[] = {
 const int confine_more_calls[] = {
 	/* waits on the guest's clocks: tracee.c */
 	C(ptrace), C(tkill),
+	/* times of files: cred.c */
+	C(setresuid), C(setresgid), C(setgroups), C(capset),
 	-1,
 };
 
