@@ -22,7 +22,7 @@ BELOW = {
     "mmu": set(),
     "drivers": {"kernel/event.h", "mmu/"},
     "kernel": {"passthrough/", "ns/", "mmu/"},
-    "": {"passthrough/", "ns/", "mmu/", "kernel/"},
+    "": {"passthrough/", "ns/", "mmu/", "kernel/", "drivers/disk.h", "drivers/cow.h"},
 }
 # File: what it may include although its folder may not.
 ALSO = {
@@ -31,7 +31,7 @@ ALSO = {
     "kernel/kernel.c": {"drivers/console.h"},	# and to the monitor; was a part of boot.c
 }
 # Headers of one folder's insides: nobody else's, but for weir policy, which shows them.
-INSIDE = re.compile(r"passthrough/\w+_impl\.h$|ns/(rootfs|overlay|act|cgroup_impl)\.h$")
+INSIDE = re.compile(r"(passthrough|drivers)/\w+_impl\.h$|ns/(rootfs|overlay|act|cgroup_impl)\.h$")
 SHOWS_INSIDES = {"cmd_policy.c", "policy_table.c", "policy_explain.c", "policy_observe.c", "policy_learn.c", "policy_test.c", "policy_audit.c",
 		 "policy_reach.c", "policy_compare.c"}
 # errno is the out-parameter of strtoull(3) there, not the host's answer.
