@@ -30,6 +30,7 @@ static const struct command {
 	{ "reboot",	cmd_reboot,	"restart a guest" },
 	{ "pause",	cmd_pause,	"freeze all tasks of a guest" },
 	{ "resume",	cmd_resume,	"let a paused guest run again" },
+	{ "disk",	cmd_disk,	"make, check and merge disk images and COW files" },
 	{ "policy",	cmd_policy,	"check, show, explain, compare, learn and test policies" },
 	{ "version",	cmd_version,	"version and built-in features" },
 };

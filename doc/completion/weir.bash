@@ -119,18 +119,44 @@ _weir_policy_command()
 	esac
 }
 
+_weir_disk()
+{
+	local cur=$1 prev=$2
+
+	if [ "$COMP_CWORD" -eq 2 ]; then
+		_weir_words 'create info check merge commit convert' "$cur"
+		return
+	fi
+	case $prev in
+	--size) return ;;
+	--fs) _weir_words ext4 "$cur"; return ;;
+	--format) _weir_words 'raw qcow2 vmdk vdi vhdx' "$cur"; return ;;
+	--from) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+	esac
+	case ${COMP_WORDS[2]}$cur in
+	create-*) _weir_words '--size --from --backing --fs --force' "$cur" ;;
+	info-*) _weir_words '--json' "$cur" ;;
+	check-*) _weir_words '--json --backing' "$cur" ;;
+	merge-*) _weir_words '--force --backing' "$cur" ;;
+	commit-*) _weir_words '--again --backing' "$cur" ;;
+	convert-*) _weir_words '--force --format' "$cur" ;;
+	*) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	esac
+}
+
 _weir()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		_weir_words 'run list exec console log stats check top time calendar pause resume stop kill reboot policy version --help --version' "$cur"
+		_weir_words 'run list exec console log stats check top time calendar pause resume stop kill reboot disk policy version --help --version' "$cur"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run) _weir_run "$cur" "$prev" ;;
 	policy) _weir_policy_command "$cur" "$prev" ;;
+	disk) _weir_disk "$cur" "$prev" ;;
 	exec)
 		if [ "$COMP_CWORD" -eq 2 ]; then
 			_weir_words "$(_weir_guests)" "$cur"

@@ -151,6 +151,19 @@ static int check_base(const struct disk *d, struct disk_error *err)
 	return 0;
 }
 
+/* A guest that writes to a COW file as if it were an image destroys it. */
+static int check_plain(struct disk *d, struct disk_error *err)
+{
+	cleanup_free uint8_t *head = aligned_alloc(PROBE_ALIGN, PROBE_ALIGN);
+	long n = head ? host_result(pread(d->image, head, PROBE_ALIGN, 0)) : -ENOMEM;
+
+	if (n < 0)
+		return disk_fail(err, n, "%s: cannot be read: %s", d->image_path, strerror(-n));
+	if (n >= 8 && !memcmp(head, "OOOM\0\0\0\3", 8))
+		return disk_fail(err, -EINVAL, "%s: is a COW file and no image; name it as cow", d->image_path);
+	return 0;
+}
+
 static int open_image(struct disk *d, const struct disk_spec *spec, struct disk_error *err)
 {
 	const char *path = spec->image ? spec->image : d->header.backing;
@@ -172,7 +185,7 @@ static int open_image(struct disk *d, const struct disk_spec *spec, struct disk_
 				 (long long)size);
 	d->image_size = size;
 	d->size = (size + COW_SECTOR - 1) / COW_SECTOR * COW_SECTOR;
-	return spec->cow ? check_base(d, err) : 0;
+	return spec->cow ? check_base(d, err) : check_plain(d, err);
 }
 
 int disk_open(const struct disk_spec *spec, struct disk *d, struct disk_error *err)

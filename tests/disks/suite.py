@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Suite "disks": weir disk, and what other programs make of its files
+
+What is written into COW files by hand follows the description of the format, not
+weir's own code; uml_mkcow and uml_moo are the judges where they are installed.
+"""
+
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+
+import harness
+from harness import Failed, Skipped, test
+
+SECTOR = 512
+
+
+def need(*programs):
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    for name in programs:
+        if shutil.which(name, path=path) is None:
+            raise Skipped(f"{name} is not installed")
+
+
+def disk(case, *args, status=0, **kw):
+    return case.status(case.weir("disk", *args, **kw), status)
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def give(case, path):
+    if os.getuid() == 0:
+        os.chown(path, case.user.uid, case.user.gid)
+    return path
+
+
+def random_image(case, name, size, seed=1):
+    path = os.path.join(case.directory(), name)
+    r = random.Random(seed)
+    with open(path, "wb") as f:
+        f.write(b"".join(r.randbytes(4096) if r.random() < 0.5 else bytes(4096) for _ in range(size // 4096)))
+        f.write(r.randbytes(size % 4096))
+    return give(case, path)
+
+
+def scribble(path, seed, count):
+    """Write sectors as another implementation would: data and bits. The last sector too."""
+    r = random.Random(seed)
+    with open(path, "r+b") as f:
+        size, = struct.unpack(">Q", f.read(4128)[12:20])
+        sectors = (size + SECTOR - 1) // SECTOR
+        bits = bytearray((sectors + 7) // 8)
+        data = (8192 + len(bits) + 4095) // 4096 * 4096
+        for s in [sectors - 1, *(r.randrange(sectors) for _ in range(count))]:
+            bits[s // 8] |= 1 << s % 8
+            f.seek(data + SECTOR * s)
+            f.write(bytes(SECTOR) if r.random() < 0.3 else r.randbytes(SECTOR))
+        f.seek(8192)
+        f.write(bits)
+
+
+def merged(image, cow):
+    """The same by the description of the format."""
+    out, raw = bytearray(read(image)), read(cow)
+    sectors = (len(out) + SECTOR - 1) // SECTOR
+    data = (8192 + (sectors + 7) // 8 + 4095) // 4096 * 4096
+    for s in range(sectors):
+        if raw[8192 + s // 8] >> s % 8 & 1:
+            at = data + SECTOR * s
+            out[s * SECTOR:(s + 1) * SECTOR] = raw[at:at + SECTOR]
+    return bytes(out[:os.path.getsize(image)])
+
+
+def names(path):
+    return sorted(os.listdir(os.path.dirname(path)))
+
+
+@test("disks", policies=(None,))
+def create_and_info(case):
+    path = os.path.join(case.directory(), "a.img")
+    disk(case, "create", "--size", "10M", path)
+    case.equal("size", os.path.getsize(path), 10 << 20)
+    facts = json.loads(disk(case, "info", "--json", path).out)
+    case.equal("facts", (facts["format"], facts["size_bytes"]), ("raw", 10 << 20))
+    case.one_line_error(case.weir("disk", "create", "--size", "1M", path), 1, "--force")
+    case.equal("size", os.path.getsize(path), 10 << 20)
+    disk(case, "create", "--force", "--size", "1M", path)
+    case.equal("size", os.path.getsize(path), 1 << 20)
+    for bad in (("create", path), ("create", "--size", "x", path), ("info",), ("nonsense",), ("merge", path),
+                ("info", "--size", "1M", path), ("create", "--backing", path, "--size", "1M", path)):
+        case.one_line_error(case.weir("disk", *bad), 2)
+    case.equal("files", names(path), ["a.img"])
+
+
+@test("disks", policies=(None,))
+def cow_is_uml_mkcows(case):
+    need("uml_mkcow")
+    base = random_image(case, "base", 3_000_320)
+    cow, theirs = base + ".cow", base + ".uml"
+    disk(case, "create", "--backing", base, cow)
+    case.status(case.command(["uml_mkcow", theirs, base]), 0)
+    case.true("the COW files differ", read(cow) == read(theirs))
+    disk(case, "check", theirs)
+
+
+@test("disks", policies=(None,))
+def merge_is_uml_moos(case):
+    need("uml_moo")
+    base = random_image(case, "base", 5_000_704)
+    cow = base + ".cow"
+    disk(case, "create", "--backing", base, cow)
+    scribble(cow, 2, 2000)
+    disk(case, "merge", cow, base + ".ours")
+    case.status(case.command(["uml_moo", cow, base + ".theirs"]), 0)
+    case.true("uml_moo merges otherwise", read(base + ".ours") == read(base + ".theirs"))
+    case.true("it is not what the format says", read(base + ".ours") == merged(base, cow))
+
+
+@test("disks", policies=(None,))
+def odd_size_keeps_its_tail(case):
+    base = random_image(case, "base", 1_000_001)
+    cow = base + ".cow"
+    disk(case, "create", "--backing", base, cow)
+    disk(case, "merge", cow, base + ".empty")
+    case.true("an empty COW file changes the image", read(base + ".empty") == read(base))
+    scribble(cow, 3, 100)
+    want = merged(base, cow)
+    disk(case, "merge", cow, base + ".out")
+    case.true("merge", read(base + ".out") == want)
+    disk(case, "commit", cow)
+    case.true("commit", read(base) == want)
+    facts = json.loads(disk(case, "info", "--json", cow).out)
+    case.equal("the COW file afterwards", (facts["cow_sectors"], facts["backing_state"]), (0, "unchanged"))
+
+
+@test("disks", policies=(None,))
+def commit_shows_in_other_cows(case):
+    base = random_image(case, "base", 1 << 20)
+    one, two = base + ".1", base + ".2"
+    for cow in (one, two):
+        disk(case, "create", "--backing", base, cow)
+    scribble(one, 4, 50)
+    disk(case, "commit", one)
+    case.one_line_error(case.weir("disk", "merge", two, base + ".out"), 1, "changed since")
+    case.status(case.weir("disk", "check", two), 1)
+    case.true("something was made", not os.path.exists(base + ".out"))
+
+
+@test("disks", policies=(None,))
+def commit_again(case):
+    """An interrupted commit has changed a part of the base: nothing is lost."""
+    base = random_image(case, "base", 1 << 20)
+    cow = base + ".cow"
+    disk(case, "create", "--backing", base, cow)
+    scribble(cow, 5, 500)
+    want = merged(base, cow)
+    with open(base, "r+b") as f:
+        f.write(want[:300_000])
+    os.utime(base, (1, 1))
+    case.one_line_error(case.weir("disk", "commit", cow), 1, "changed since")
+    disk(case, "commit", "--again", cow)
+    case.true("commit", read(base) == want)
+
+
+def full_file_system(case, size):
+    """A directory on a tmpfs of some size, in a mount namespace of the command's own."""
+    if case.user.kind != "root":
+        raise Skipped("needs root to mount a small file system")
+    place = case.directory()
+    return place, lambda script: case.command(
+        ["unshare", "-m", "sh", "-ec", f"mount -t tmpfs -o size={size} t {place}\n" + script])
+
+
+@test("disks", policies=(None,), users=("root",))
+def no_room_no_loss(case):
+    base = random_image(case, "base", 4 << 20)
+    cow = base + ".cow"
+    disk(case, "create", "--backing", base, cow)
+    scribble(cow, 6, 5000)
+    place, run = full_file_system(case, "1m")
+    weir = case.ctx.weir
+    r = run(f"cp {base} /dev/null; echo old > {place}/out\n"
+            f"{weir} disk merge --force {cow} {place}/out && exit 9\nls -A {place}; cat {place}/out\n")
+    case.equal("what is left", r.out.split(), ["out", "old"])
+    case.matches("the reason", r.err, "weir: disk: .*nothing was made: No space left")
+    r = run(f"truncate -s 4M {place}/b; head -c 600k /dev/zero | tr '\\0' x > {place}/fill; "
+            f"{weir} disk create --backing {place}/b {place}/c\n"
+            # The bitmap only: what it speaks of is zero.
+            f"dd if={cow} of={place}/c bs=4096 conv=notrunc,nocreat skip=2 seek=2 count=1 2>/dev/null\n"
+            f"cksum < {place}/b; {weir} disk commit {place}/c && exit 9; cksum < {place}/b\n")
+    lines = r.out.splitlines()
+    case.equal("the base before and after", lines[0], lines[1])
+    case.matches("the reason", r.err, "nothing was changed: No space left")
+
+
+@test("disks", policies=(None,))
+def from_directory(case):
+    need("mke2fs", "e2fsck", "debugfs")
+    tree = case.directory()
+    os.mkdir(os.path.join(tree, "etc"))
+    case.write(os.path.join(tree, "etc", "hello"), "hello from a file\n")
+    os.symlink("etc/hello", os.path.join(tree, "link"))
+    image = os.path.join(case.directory(), "root.img")
+    disk(case, "create", "--from", tree, image)
+    facts = json.loads(disk(case, "check", "--json", image).out)
+    case.equal("facts", (facts["ok"], facts["file_system"]), (True, "ext"))
+    r = case.command(["/sbin/debugfs", "-R", "cat /etc/hello", image])
+    case.equal("the file", r.out, "hello from a file\n")
+    big = os.path.join(tree, "big")
+    with open(big, "wb") as f:
+        f.write(os.urandom(1 << 20))
+    os.chmod(big, 0o644)
+    r = case.weir("disk", "create", "--from", tree, "--size", "600K", image + "2")
+    case.one_line_error(r, 1, "larger --size")
+    case.equal("files", names(image), ["root.img"])
+
+
+@test("disks", policies=(None,))
+def convert_qcow2(case):
+    need("qemu-img")
+    raw = random_image(case, "raw", 2 << 20)
+    case.status(case.command(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, raw + ".qcow2"]), 0)
+    disk(case, "convert", raw + ".qcow2", raw + ".back")
+    case.true("convert", read(raw) == read(raw + ".back"))
+    disk(case, "convert", raw, raw + ".copy")
+    case.true("copy", read(raw) == read(raw + ".copy"))
+    case.status(case.command(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", raw, raw + ".over"]), 0)
+    case.one_line_error(case.weir("disk", "convert", raw + ".over", raw + ".no"), 1, "backing file")
+    cow = raw + ".cow"
+    disk(case, "create", "--backing", raw, cow)
+    case.one_line_error(case.weir("disk", "convert", cow, raw + ".no"), 1, "weir disk merge")
+    case.true("something was made", not os.path.exists(raw + ".no"))
+
+
+@test("disks", policies=(None,))
+def bad_headers(case):
+    base = random_image(case, "base", 1 << 20)
+    cow = base + ".cow"
+    disk(case, "create", "--backing", base, cow)
+    good = read(cow)
+
+    def refused(at, data, why):
+        with open(cow, "wb") as f:
+            f.write(good[:at] + data + good[at + len(data):])
+        r = case.weir("disk", "merge", cow, base + ".out")
+        case.one_line_error(r, 1, why)
+        case.status(case.weir("disk", "check", cow), 1)
+
+    refused(4, b"\0\0\0\4", "version 4")
+    refused(24, b"\0\0\0\0", "alignment of 0")
+    refused(20, b"\0\0\x10\0", "sector size of 4096")
+    refused(28, b"\0\0\0\1", "format 1")
+    refused(32, b"\0", "absolute path")
+    refused(32, b"x" * 4096, "no end|absolute path")
+    refused(12, b"\xff" * 8, "bytes")
+    with open(cow, "wb") as f:
+        f.write(good[:8200])
+    case.one_line_error(case.weir("disk", "merge", cow, base + ".out"), 1, "cut off")
+    # A bit for a sector that the file is too short for.
+    with open(cow, "wb") as f:
+        f.write(good[:8192] + b"\x01" + good[8193:8192 + 256])
+    r = disk(case, "check", cow, status=1)
+    case.matches("check", r.out, "sector 0 is said to be in the file")
+
+
+@test("disks", policies=(None,))
+def locked_files(case):
+    """A file that another program has locked, as UML and qemu's tools do, is refused."""
+    base = random_image(case, "base", 1 << 20)
+    cow = base + ".cow"
+    disk(case, "create", "--backing", base, cow)
+    script = ("import fcntl, os, sys\n"
+              "fd = os.open(sys.argv[1], os.O_RDWR)\n"
+              "fcntl.lockf(fd, fcntl.LOCK_EX)\n"
+              "print('locked', flush=True)\nsys.stdin.read()\n")
+    for path in (cow, base):
+        p = subprocess.Popen(["python3", "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            if p.stdout.readline() != b"locked\n":
+                raise Failed("the file cannot be locked")
+            r = case.weir("disk", "merge", cow, base + ".out")
+            case.one_line_error(r, 1, f"{path}: in use: process {p.pid} writes it")
+        finally:
+            p.communicate(b"")
+    disk(case, "merge", cow, base + ".out")
+
+
+@test("disks", policies=(None,))
+def killed_merge_leaves_nothing(case):
+    base = random_image(case, "base", 32 << 20)
+    cow = base + ".cow"
+    disk(case, "create", "--backing", base, cow)
+    before = names(base)
+    for i in range(10):
+        p = subprocess.Popen([case.ctx.weir, "disk", "merge", cow, base + ".out"], env=case.user.env(),
+                             **case.user.popen_ids())
+        # Sooner and later in its life, wherever it then is.
+        try:
+            p.wait(0.004 * i)
+        except subprocess.TimeoutExpired:
+            p.kill()
+        p.wait()
+        if names(base) != before:
+            case.equal("the image", read(base + ".out"), read(base))
+            os.unlink(base + ".out")
