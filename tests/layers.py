@@ -20,13 +20,15 @@ BELOW = {
     "passthrough": set(),
     "ns": set(),
     "mmu": set(),
-    "drivers": {"kernel/event.h", "mmu/"},
+    "drivers": {"kernel/event.h", "mmu/", "passthrough/fuse.h"},
     "kernel": {"passthrough/", "ns/", "mmu/"},
     "": {"passthrough/", "ns/", "mmu/", "kernel/", "drivers/disk.h", "drivers/cow.h"},
 }
 # File: what it may include although its folder may not.
 ALSO = {
     "kernel/boot.c": {"drivers/"},		# starts the drivers
+    "kernel/guest_disks.c": {"drivers/disks.h"},	# opens and serves them
+    "kernel/stats.c": {"drivers/disks.h"},	# asks for theirs
     "kernel/control.c": {"drivers/console.h"},	# hands the console to weir console
     "kernel/kernel.c": {"drivers/console.h"},	# and to the monitor; was a part of boot.c
 }

@@ -73,7 +73,7 @@ _weir_run()
 			guest.kernel_release= guest.cwd= namespaces.user= namespaces.pid= namespaces.mnt=
 			namespaces.uts= namespaces.ipc= namespaces.net= namespaces.time= namespaces.cgroup=
 			ids.uid= ids.gid= caps.keep= caps.drop= caps.no_new_privs= sched.source= sched.placement=
-			console.con0=' "$cur"
+			console.con0= disk.0.image= disk.0.cow= disk.0.direct= disk.0.readonly= disk.0.depth=' "$cur"
 		return ;;
 	esac
 	case $cur in

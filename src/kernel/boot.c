@@ -21,6 +21,7 @@
 
 #include "config.h"
 #include "drivers/console.h"
+#include "drivers/disks.h"
 #include "kernel/cleanup.h"
 #include "kernel/confine.h"
 #include "kernel/kernel.h"
@@ -204,6 +205,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 	struct stat st;
 	int ret;
 
+	cfg.ndisks = disks_names(k->disks, &cfg.disks);
 	ret = procfs_plan(k, &view);
 	nsproxy_init(&k->ns);
 	for (int i = 0; i < POLICY_NUM_NS; i++) {
@@ -421,8 +423,10 @@ static const struct initcall {
 	{ "userns",	userns_init,	userns_exit },	 /* the guest's ids */
 	{ "cgroup",	cgroups_init,	cgroups_exit },	 /* the policy's limits */
 	{ "sched",	sched_init,	sched_exit },	 /* the guest's CPUs */
+	{ "disks",	guest_disks_init, guest_disks_exit },	 /* opened and locked */
 	{ "root",	rootfs_init,	rootfs_exit },	 /* opened, not yet mounted */
 	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
+	{ "ubd",	ubd_init,	ubd_exit },	 /* the disks answer */
 	{ "console",	console_init,	console_exit },
 	{ "time",	timekeeper_init, timekeeper_exit }, /* the guest's clocks, if it has any */
 	{ "travel",	travel_init,	travel_exit },	 /* and who takes them to the next deadline */

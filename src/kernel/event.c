@@ -67,24 +67,30 @@ void event_remove(struct event_loop *ev, struct event_source *src)
 	ev->dead = src;
 }
 
-int event_run(struct event_loop *ev, struct kernel *k)
+int event_turn(struct event_loop *ev, struct kernel *k)
 {
 	struct epoll_event batch[EVENT_BATCH];
+	int n = host_result(epoll_wait(ev->epoll, batch, EVENT_BATCH, -1));
 
-	while (!ev->stop) {
-		int n = host_result(epoll_wait(ev->epoll, batch, EVENT_BATCH, -1));
+	if (n < 0 && n != -EINTR)
+		return n;
+	for (int i = 0; i < n; i++) {
+		struct event_source *src = batch[i].data.ptr;
 
-		if (n < 0 && n != -EINTR)
-			return n;
-		for (int i = 0; i < n; i++) {
-			struct event_source *src = batch[i].data.ptr;
-
-			if (!src->removed)
-				src->handler(k, src, batch[i].events);
-		}
-		bury(ev);
+		if (!src->removed)
+			src->handler(k, src, batch[i].events);
 	}
+	bury(ev);
 	return 0;
+}
+
+int event_run(struct event_loop *ev, struct kernel *k)
+{
+	int ret = 0;
+
+	while (!ev->stop && ret == 0)
+		ret = event_turn(ev, k);
+	return ret;
 }
 
 void event_stop(struct event_loop *ev)

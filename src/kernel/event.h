@@ -39,6 +39,9 @@ int event_add(struct event_loop *ev, struct event_source *src, uint32_t events);
 int event_modify(struct event_loop *ev, struct event_source *src, uint32_t events);
 void event_remove(struct event_loop *ev, struct event_source *src);
 
+/* Wait for events, and handle those that have come. */
+int event_turn(struct event_loop *ev, struct kernel *k);
+
 /* Handle events until event_stop(). */
 int event_run(struct event_loop *ev, struct kernel *k);
 void event_stop(struct event_loop *ev);

@@ -73,6 +73,7 @@ struct kernel {
 	int userns_fd;			/* -1: the host's */
 	struct agent agent;
 	struct console *console;	/* the guest's pty; NULL: it has none */
+	struct disks *disks;		/* NULL: it has none */
 	struct procfs *procfs;		/* the guest's view of its machine */
 	struct id_map guest_uid, guest_gid;	/* the guest's, against ours */
 	uint64_t mntns_inode;		/* the guest's own namespaces */
@@ -119,6 +120,12 @@ void guest_enter(void *kernel, const struct spawn *s) __attribute__((noreturn));
 void guest_end(struct kernel *k, enum guest_end how);	/* any thread */
 void guest_stop(struct kernel *k, unsigned patience_ms);
 int life_init(struct kernel *k, struct ns_error *err);
+
+/* guest_disks.c: boot steps, the files of its disks and their service. */
+int guest_disks_init(struct kernel *k, struct ns_error *err);
+void guest_disks_exit(struct kernel *k);
+int ubd_init(struct kernel *k, struct ns_error *err);
+void ubd_exit(struct kernel *k);
 
 /* syscall.c: the handler of every door. */
 long syscall_handle(void *kernel, struct call *c);

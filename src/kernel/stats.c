@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "drivers/disks.h"
 #include "kernel/kernel.h"
 #include "kernel/sched.h"
 #include "kernel/timekeeper.h"
@@ -55,13 +56,29 @@ static json_t *traps_json(const struct kernel *k)
 	return traps;
 }
 
+static json_t *disks_json(const struct kernel *k)
+{
+	json_t *disks = json_array();
+	struct disk_stats d;
+
+	for (unsigned i = 0; disks_stats(k->disks, i, &d); i++)
+		json_array_append_new(disks, json_pack(
+			"{s:s, s:s, s:s?, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", d.name,
+			"image", d.image, "cow", d.cow, "size_bytes", (json_int_t)d.size, "readonly", d.readonly,
+			"reads", (json_int_t)d.io.reads, "writes", (json_int_t)d.io.writes,
+			"flushes", (json_int_t)d.io.flushes, "discards", (json_int_t)d.io.discards,
+			"read_bytes", (json_int_t)d.io.read_bytes, "write_bytes", (json_int_t)d.io.write_bytes,
+			"merged", (json_int_t)d.io.merged, "inflight_max", (json_int_t)d.io.inflight_max));
+	return disks;
+}
+
 json_t *stats_json(struct kernel *k)
 {
 	const struct policy *p = k->cfg->policy;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:[], s:[]}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:[]}",
 			 "guest", guest_json(k), "boot", boot_json(k), "traps", traps_json(k),
 			 "sched", sched_json(k), "tasks", sched_tasks_json(k), "time", time_stats(k),
 			 "memory", "limit_bytes", (json_int_t)p->memory, "used_bytes",
-			 (json_int_t)cgroup_memory_used(&k->cgroup), "disks", "nets");
+			 (json_int_t)cgroup_memory_used(&k->cgroup), "disks", disks_json(k), "nets");
 }

@@ -29,6 +29,7 @@
 #include "kernel/util.h"
 #include "ns/act.h"
 #include "ns/agent_wire.h"
+#include "ns/disk_dir.h"
 #include "ns/net.h"
 #include "ns/rights.h"
 #include "passthrough/hostcall.h"
@@ -100,7 +101,7 @@ static void __attribute__((noreturn)) serve(struct agent_self *self)
 	_exit(0);
 }
 
-static int enter_userns(int fd)
+static int enter_userns(int fd, unsigned ndisks)
 {
 	int ret;
 
@@ -110,6 +111,8 @@ static int enter_userns(int fd)
 			return ret;
 	}
 	view_open_device();
+	if (ndisks)
+		disk_dir_open_device();
 	if (fd < 0)
 		return 0;
 	/* With setgroups denied (a single id) the list stays, and does not matter. */
@@ -153,14 +156,14 @@ static int show_namespaces(const struct agent_config *cfg, int sock, struct ns_e
 }
 _Static_assert(NUM_AGENT_NS + 1 <= HOST_MAX_FDS, "one message has all of them");
 
-static int build(const struct agent_config *cfg, int sock, struct root_kept *kept,
+static int build(const struct agent_config *cfg, int sock, struct root_kept *kept, int *ret_disks,
 		 struct ns_error *err)
 {
 	int ret = nsproxy_join(cfg->ns, err);
 
 	if (ret < 0)
 		return ret;
-	ret = enter_userns(cfg->userns_fd);
+	ret = enter_userns(cfg->userns_fd, cfg->ndisks);
 	if (ret < 0) {
 		snprintf(err->text, sizeof(err->text), "user namespace: %s", strerror(-ret));
 		return ret;
@@ -173,15 +176,17 @@ static int build(const struct agent_config *cfg, int sock, struct root_kept *kep
 		ret = root_build(cfg->root, err);
 	if (ret == 0)
 		ret = root_keep_console(cfg->root, kept, err);
-	if (ret == 0 && cfg->net_up)
+	if (ret == 0 && cfg->ndisks)
+		ret = *ret_disks = disk_dir_build(cfg->root, cfg->disks, cfg->ndisks, err);
+	if (ret >= 0 && cfg->net_up)
 		ret = net_up(err);
-	if (ret == 0 && cfg->hostname) {
+	if (ret >= 0 && cfg->hostname) {
 		ret = host_result(sethostname(cfg->hostname, strlen(cfg->hostname)));
 		if (ret < 0)
 			snprintf(err->text, sizeof(err->text), "hostname %s: %s", cfg->hostname,
 				 strerror(-ret));
 	}
-	return ret;
+	return MIN(ret, 0);
 }
 
 /* What the agent and those that it forks still do in the guest's name: enter
@@ -224,7 +229,7 @@ static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg,
 {
 	struct agent_self *self = calloc(1, sizeof(*self));
 	struct ns_error err = {};
-	int ret;
+	int disks = -1, ret;
 
 	for (const int *fd = cfg->not_ours; fd && *fd >= 0; fd++)
 		close(*fd);
@@ -236,13 +241,14 @@ static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg,
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN);
 	*self = (struct agent_self){ .cfg = cfg, .sock = sock, .pidns = -1, .init_pidfd = -1 };
-	ret = build(cfg, sock, &self->kept, &err);
+	ret = build(cfg, sock, &self->kept, &disks, &err);
 	if (ret == 0)
 		ret = confine_agent(cfg, &err);
 	/* The guest's own, from before it entered its root. */
 	host_null_stdio(0, 2);
-	if (agent_send_reply(sock, ret, 0, err.text, NULL, 0) < 0 || ret < 0)
+	if (agent_send_reply(sock, ret, 0, err.text, &disks, ret == 0 && disks >= 0) < 0 || ret < 0)
 		_exit(1);
+	cleanup_fd_p(&disks);
 	serve(self);
 }
 
@@ -343,6 +349,7 @@ int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error
 	if (ret < 0)
 		snprintf(err->text, sizeof(err->text), "%s",
 			 r.text[0] ? r.text : "the agent died while it built the guest");
+	a->disks = ret == 0 && cfg->ndisks ? fds[0] : -1;
 	return ret;
 }
 

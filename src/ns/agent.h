@@ -78,6 +78,8 @@ struct agent_config {
 	/* In the kernel, as soon as the view is mounted, while the agent goes on: begin
 	 * to serve what view_mount() gave, which is its from now on. */
 	int (*serve_view)(void *ctx, int fd, struct ns_error *err);
+	unsigned ndisks;		/* /dev/ubd0 ... under the names of @disks */
+	const char *const *disks;
 	bool net_up;
 	uint64_t caps;			/* that some process of the guest may have, by number */
 	/* In the kernel, once the agent has made the namespaces, while it goes on. */
@@ -89,11 +91,13 @@ struct agent_config {
 
 enum { AGENT_UTS, AGENT_NET, AGENT_MNT, NUM_AGENT_NS };
 
+
 struct agent {
 	int sock;	/* -1: not running */
 	pid_t pid;
 	int pidfd;
 	int ns[NUM_AGENT_NS];	/* the guest's namespaces, from agent_start() on */
+	int disks;		/* FUSE, of its disks, for who serves them; -1: none */
 };
 
 /**

@@ -36,6 +36,7 @@
 #include "passthrough/hostcall.h"
 
 #define FUSE_MAX_THREADS 16
+#define READ_BATCH 64
 #define HOT_NS 4000000		/* without a request, and far is back */
 #define HOT_STREAK 3		/* requests of one task in a row, and near begins */
 #define SOON_NS 500000		/* what "in a row" means */
@@ -46,6 +47,7 @@ struct fuse_server {
 	struct fuse_server_config cfg;
 	pthread_t thread[FUSE_MAX_THREADS];	/* one: far */
 	unsigned nthreads;
+	struct fuse_buf buf;			/* of fuse_server_read() */
 
 	/* With one thread that follows its callers: */
 	bool follows;
@@ -230,6 +232,28 @@ static void *serve_near(void *server)
 	return NULL;
 }
 
+bool fuse_server_read(struct fuse_server *s)
+{
+	/* Some, not all: the caller's other events have their turn. */
+	for (int i = 0; i < READ_BATCH && !fuse_session_exited(s->session); i++) {
+		int ret = fuse_session_receive_buf(s->session, &s->buf);
+
+		if (ret == -EAGAIN)
+			return true;
+		if (ret == -EINTR)
+			continue;
+		if (ret <= 0)
+			return false;
+		fuse_session_process_buf(s->session, &s->buf);
+	}
+	return !fuse_session_exited(s->session);
+}
+
+int fuse_server_fd(const struct fuse_server *s)
+{
+	return fuse_session_fd(s->session);
+}
+
 /* ---- start and stop ---------------------------------------------------- */
 
 static void __attribute__((format(printf, 2, 0)))
@@ -297,7 +321,9 @@ int fuse_server_start(const struct fuse_server_config *cfg, struct fuse_server *
 		return ret;
 	}
 	locks_init(s);
-	ret = start_threads(s, MIN(MAX(cfg->threads, 1u), (unsigned)FUSE_MAX_THREADS));
+	if (cfg->threads == 0)
+		host_result(fcntl(fuse_session_fd(s->session), F_SETFL, O_NONBLOCK));
+	ret = start_threads(s, MIN(cfg->threads, (unsigned)FUSE_MAX_THREADS));
 	if (ret < 0) {
 		fuse_server_stop(s);
 		return ret;
@@ -325,6 +351,7 @@ void fuse_server_stop(struct fuse_server *s)
 		end_thread(s->thread[i]);
 	if (s->has_near)
 		end_thread(s->near_thread);
+	free(s->buf.mem);
 	/* Closes the device. */
 	fuse_session_destroy(s->session);
 	pthread_cond_destroy(&s->change);

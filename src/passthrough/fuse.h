@@ -14,6 +14,7 @@
 #ifndef WEIR_PASSTHROUGH_FUSE_H
 #define WEIR_PASSTHROUGH_FUSE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -25,7 +26,7 @@ struct fuse_server_config {
 	const struct fuse_lowlevel_ops *ops;
 	size_t ops_size;
 	void *ctx;		/* fuse_req_userdata() */
-	unsigned threads;
+	unsigned threads;	/* 0: the caller reads, see fuse_server_read() */
 	/*
 	 * The host CPU that a thread runs on, or -1. With it, and one thread, a
 	 * task that asks again and again is answered on its own CPU: across CPUs,
@@ -43,6 +44,16 @@ struct fuse_server_config {
  * built without FUSE.
  */
 int fuse_server_start(const struct fuse_server_config *cfg, struct fuse_server **ret);
+
+/**
+ * fuse_server_read() - Take the requests that have come, and begin each
+ *
+ * For a server without threads, when fuse_server_fd() can be read. An operation
+ * may answer at once or later, from the same thread.
+ * Return: false when there will be no more: the file system was unmounted.
+ */
+bool fuse_server_read(struct fuse_server *s);
+int fuse_server_fd(const struct fuse_server *s);
 
 /* Ends the threads, the request that one is at being answered. NULL is fine. */
 void fuse_server_stop(struct fuse_server *s);

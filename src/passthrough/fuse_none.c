@@ -13,6 +13,16 @@ int fuse_server_start(const struct fuse_server_config *cfg, struct fuse_server *
 	return -ENOSYS;
 }
 
+bool fuse_server_read(struct fuse_server *s)
+{
+	return false;
+}
+
+int fuse_server_fd(const struct fuse_server *s)
+{
+	return -ENOSYS;
+}
+
 void fuse_server_stop(struct fuse_server *s)
 {
 }

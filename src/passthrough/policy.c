@@ -387,6 +387,8 @@ static int finish(struct loader *ld)
 {
 	int r = policy_time_finish(ld);
 
+	if (r == 0)
+		r = policy_disk_finish(ld);
 	return r < 0 ? r : policy_derive(ld);
 }
 

@@ -20,6 +20,7 @@
 #define POLICY_MAX_TESTS 6		/* tests joined by "and" in one rule */
 #define POLICY_MAX_SET 16		/* values in one "in (...)" */
 #define POLICY_MAX_EXTENTS 32		/* lines of an id map */
+#define POLICY_MAX_DISKS 16		/* disk.0 to disk.15 */
 #define POLICY_MAX_ENV 64		/* env.NAME keys */
 
 /* One error of a policy: "FILE:LINE: what is wrong; what to write instead". */
@@ -165,6 +166,15 @@ static inline bool policy_clock_on(const struct policy_clock *c)
 	       c->travels;
 }
 
+/* [disk.N]; paths are absolute. At least one of image and cow. */
+struct policy_disk {
+	bool used;
+	char *image, *cow;
+	bool direct, readonly;
+	unsigned depth;			/* requests under way */
+	struct policy_pos pos;
+};
+
 struct policy {
 	char *name;
 	char *description;
@@ -195,6 +205,7 @@ struct policy {
 	struct policy_pos sched_source_pos, placement_pos;
 
 	enum console_kind console;	/* [console] con0 */
+	struct policy_disk disk[POLICY_MAX_DISKS];
 
 	/* [syscalls] */
 	enum lane default_lane;		/* LANE_DENY or LANE_KILL */

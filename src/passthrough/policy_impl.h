@@ -10,6 +10,7 @@
  * policy_rule.c an entry of [syscalls] -> rules
  * policy_time.c those of [time], and the rules that a clock of the guest's needs
  * policy_travel.c those of [time] about time travel
+ * policy_disk.c  those of [disk.N]
  * policy_value.c numbers, sizes, durations, constants, errno names, near words
  */
 #ifndef WEIR_PASSTHROUGH_POLICY_IMPL_H
@@ -72,7 +73,7 @@ char *policy_strndup(struct policy *p, const char *s, size_t len);
 int policy_text_parse(struct loader *ld, const char *file, const char *text, size_t len,
 		      struct policy_entries *ret);
 
-#define POLICY_SECTIONS "[policy] [guest] [namespaces] [ids] [caps] [time] [sched] [syscalls] [console]"
+#define POLICY_SECTIONS "[policy] [guest] [namespaces] [ids] [caps] [time] [sched] [syscalls] [console] [disk.N]"
 
 /* Is @name a section that this version has? */
 int policy_section_check(struct loader *ld, const struct policy_pos *pos, const char *name);
@@ -97,6 +98,12 @@ int policy_set_idle(struct loader *ld, const struct policy_entry *e);
 int policy_set_cpu(struct loader *ld, const struct policy_entry *e);
 int policy_set_calendar(struct loader *ld, const struct policy_entry *e);
 int policy_set_stamps(struct loader *ld, const struct policy_entry *e);
+
+/* [disk.N]: is that a section, its keys, what it needs when all is read, as written. */
+int policy_disk_section(struct loader *ld, const struct policy_pos *pos, const char *name);
+int policy_disk_apply(struct loader *ld, const struct policy_entry *e);
+int policy_disk_finish(struct loader *ld);
+void policy_show_disks(const struct policy *p, struct _IO_FILE *f);
 
 /* When all is read: what the keys of [time] need of each other, and the rules
  * that send the reading of a clock of the guest's own to the guest kernel. */

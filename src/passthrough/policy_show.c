@@ -172,6 +172,7 @@ void policy_show(const struct policy *p, FILE *f)
 	fprintf(f, "\n[sched]\nsource = %s\nplacement = %s\n",
 		policy_sched_source_str[p->sched_source], policy_sched_placement_str[p->placement]);
 	fprintf(f, "\n[console]\ncon0 = %s\n", console[p->console]);
+	policy_show_disks(p, f);
 	fprintf(f, "\n[syscalls]\ndefault = ");
 	show_lane(p->default_lane, p->default_err, f);
 	fputc('\n', f);

@@ -309,3 +309,165 @@ def killed_merge_leaves_nothing(case):
         if names(base) != before:
             case.equal("the image", read(base + ".out"), read(base))
             os.unlink(base + ".out")
+
+
+# ---- guests ------------------------------------------------------------------
+
+class Guests:
+    """Guests with disks; where /dev/fuse shuts users out, root binds one that does not over it."""
+
+    def __init__(self, case):
+        self.case, self.wrap, self.ids = case, [], None
+        try:
+            mode = os.stat("/dev/fuse")
+        except OSError:
+            raise Skipped("the host has no /dev/fuse")
+        if case.user.uid == 0 or mode.st_mode & 0o006 == 0o006:
+            return
+        if os.getuid() != 0:
+            raise Skipped("/dev/fuse may not be opened, and only root can make a node")
+        node = os.path.join(case.directory(), "fuse")
+        os.mknod(node, mode.st_mode, mode.st_rdev)
+        os.chmod(node, 0o666)
+        self.ids = {}
+        self.wrap = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                     f"mount --bind {node} /dev/fuse && exec setpriv --reuid={case.user.uid} "
+                     f"--regid={case.user.gid} --clear-groups \"$@\"", "sh"]
+
+    def argv(self, disks, script, name=None):
+        options = [x for key, value in disks.items() for x in ("--set", f"disk.{key}={value}")]
+        return self.wrap + self.case.run_argv(
+            ["/bin/sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; set -e\n" + script], options, name)
+
+    def run(self, disks, script, status=0):
+        return self.case.status(self.case.command(self.argv(disks, script), ids=self.ids), status)
+
+    def refused(self, disks, pattern):
+        r = self.case.command(self.argv(disks, "true"), ids=self.ids)
+        self.case.one_line_error(r, 125, pattern)
+
+    def start(self, disks, script):
+        """In the background, once it has said "ready"."""
+        name = self.case.ctx.unique()
+        p = subprocess.Popen(self.argv(disks, script, name), env=dict(self.case.user.env()), cwd="/",
+                             start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE,
+                             **(self.case.user.popen_ids() if self.ids is None else self.ids))
+        self.case.cleanups.append(lambda: harness.stop_popen(p))
+        p.guest = name
+        if p.stdout.readline() != b"ready\n":
+            raise Failed("not ready: " + p.stderr.read().decode())
+        return p
+
+
+ALL = ("root", "user", "single")
+
+
+@test("disks", users=ALL, programs=("disks/device",))
+def device(case):
+    guests = Guests(case)
+    image, base = (os.path.join(case.directory(), x) for x in ("image", "base"))
+    for path in (image, base):
+        disk(case, "create", "--size", "8M", path)
+    disk(case, "create", "--backing", base, base + ".cow")
+    program = case.ctx.program("disks/device")
+    r = guests.run({"0.image": image, "3.image": base, "3.readonly": "yes", "7.cow": base + ".cow"},
+                   f"for x in '0 8388608 0' '3 8388608 1' '7 8388608 0'; do {program} /dev/ubd$x || :; done")
+    case.equal("what was found", r.out, "good\n" * 3)
+    # Without O_DIRECT on the host, where a sector need not be one.
+    r = guests.run({"0.image": image, "0.direct": "no", "0.depth": "1"}, f"{program} /dev/ubd0 8388608 0")
+    case.equal("what was found", r.out, "good\n")
+
+
+@test("disks", users=ALL)
+def tools_inside(case):
+    need("mke2fs", "e2fsck", "debugfs", "sfdisk", "blkid")
+    guests = Guests(case)
+    base = random_image(case, "base", 64 << 20)
+    disk(case, "create", "--backing", base, base + ".cow")
+    guests.run({"0.cow": base + ".cow"},
+               "dd if=/dev/zero of=/dev/ubd0 bs=1M count=2 conv=fsync 2>/dev/null\n"
+               "mke2fs -q -F -t ext4 -b 1024 /dev/ubd0\n"
+               "debugfs -w -R 'write /etc/passwd copy' /dev/ubd0 2>/dev/null\n"
+               "debugfs -R 'cat copy' /dev/ubd0 2>/dev/null | cmp - /etc/passwd\n"
+               "e2fsck -fn /dev/ubd0 >/dev/null 2>&1\n"
+               "blkid -p -o value -s TYPE /dev/ubd0 | grep -qx ext4\n")
+    disk(case, "merge", base + ".cow", base + ".out")
+    facts = json.loads(disk(case, "check", "--json", base + ".out").out)
+    case.equal("facts", (facts["ok"], facts["file_system"]), (True, "ext"))
+    r = guests.run({"0.image": base + ".out"},
+                   "printf ',20M,L\\n,,L\\n' | sfdisk -q --no-reread --no-tell-kernel /dev/ubd0\nsfdisk -d /dev/ubd0")
+    case.matches("the table", r.out, r"size= +40960")
+
+
+@test("disks")
+def permissions(case):
+    guests = Guests(case)
+    image = os.path.join(case.directory(), "image")
+    disk(case, "create", "--size", "1M", image)
+    r = guests.run({"0.image": image},
+                   "setpriv --reuid=33 --regid=33 --clear-groups cat /dev/ubd0 2>&1 | tail -1\n"
+                   "chown 33 /dev/ubd0; setpriv --reuid=33 --regid=33 --clear-groups wc -c /dev/ubd0")
+    case.matches("a stranger", r.out, "Permission denied")
+    case.matches("its owner", r.out, "1048576 /dev/ubd0")
+
+
+@test("disks", users=ALL)
+def fsync_survives_a_kill(case):
+    """What the guest has synced is in the COW file although its kernel is killed: UML
+    and others keep the bitmap to themselves."""
+    guests = Guests(case)
+    base = random_image(case, "base", 4 << 20)
+    disk(case, "create", "--backing", base, base + ".cow")
+    p = guests.start({"0.cow": base + ".cow"},
+                     "yes 0123456789abcde | dd of=/dev/ubd0 bs=512 seek=3 count=9 iflag=fullblock conv=fsync,notrunc 2>/dev/null\n"
+                     "echo ready; cat")
+    facts = json.loads(case.weir("stats", "--json", p.guest).out)
+    one, = facts["disks"]
+    case.equal("name and files", (one["name"], one["image"], one["cow"]), ("ubd0", base, base + ".cow"))
+    case.true("no write was counted", one["writes"] > 0 and one["write_bytes"] == 9 * 512)
+    case.true("no flush was counted", one["flushes"] > 0)
+    os.kill(facts["guest"]["kernel_pid"], 9)
+    p.wait(20)
+    disk(case, "merge", base + ".cow", base + ".out")
+    want = bytearray(read(base))
+    want[3 * 512:12 * 512] = b"0123456789abcde\n" * (9 * 512 // 16)
+    case.true("it is lost", read(base + ".out") == bytes(want))
+
+
+@test("disks")
+def two_writers(case):
+    guests = Guests(case)
+    base = random_image(case, "base", 1 << 20)
+    one, two = base + ".1", base + ".2"
+    for cow in (one, two):
+        disk(case, "create", "--backing", base, cow)
+    p = guests.start({"0.cow": one}, "echo ready; cat")
+    guests.refused({"0.cow": one}, f"disk.0: {one}: in use: another guest writes it")
+    guests.refused({"5.image": base}, f"disk.5: {base}: in use: another guest reads it")
+    guests.run({"0.cow": two, "1.image": base, "1.readonly": "yes"}, "cmp /dev/ubd0 /dev/ubd1")
+    case.one_line_error(case.weir("disk", "commit", two), 1, "in use")
+    p.communicate(b"", timeout=20)
+    guests.run({"0.cow": one}, "true")
+
+
+@test("disks")
+def refused_disks(case):
+    guests = Guests(case)
+    base = random_image(case, "base", 1 << 20)
+    disk(case, "create", "--backing", base, base + ".cow")
+    guests.refused({"0.image": base + ".no"}, r"disk.0: .*base.no: cannot be opened")
+    guests.refused({"0.image": base, "0.cow": base + ".no"}, "weir disk create --backing")
+    guests.refused({"0.image": base + ".cow"}, "is a COW file")
+    guests.refused({"0.cow": base}, "not a COW file")
+    guests.refused({"0.image": os.path.dirname(base)}, "for writing: Is a directory|no block device")
+    os.utime(base, (1, 1))
+    guests.refused({"0.cow": base + ".cow"}, "changed since")
+
+
+@test("disks", policies=(None,))
+def no_fuse_no_disks(case):
+    image = os.path.join(case.directory(), "image")
+    disk(case, "create", "--size", "1M", image)
+    r = case.command(case.run_argv(["true"], ["--set", f"disk.0.image={image}"]), env={"WEIR_TEST_MASK": "fuse"})
+    case.one_line_error(r, 125, "/dev/fuse")

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ubd_node.c - block devices as the guest sees them: files of a FUSE file system
+ *
+ * Reads and buffered pages are the host's page cache, as with any block device;
+ * writes go through it to the device, so that a write behind the end is refused
+ * when it is made. O_DIRECT goes past it, many requests at a time. A request is
+ * answered when the device is done with it, in any order.
+ */
+#include "drivers/ubd_node.h"
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if HAVE_FUSE
+
+#define FUSE_USE_VERSION 314
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "drivers/ubd_ioctl.h"
+#include "kernel/cleanup.h"
+#include "kernel/util.h"
+#include "mmu/uaccess.h"
+#include "passthrough/fuse.h"
+
+#define FOREVER (365.0 * 86400)	/* seconds */
+#define MAX_IO (1u << 20)	/* bytes of one request; max_read of the mount */
+#define MAX_BACKGROUND 1024
+#define MIN_BUFFER 4096u	/* a page; each size is twice the one before */
+#define NUM_SIZES 10		/* up to 2 MiB: a request that begins within a sector */
+
+/* Free memory for requests, by size: a list through its first bytes. */
+struct buffers {
+	void *free[NUM_SIZES];
+};
+
+struct job {
+	struct ubd_request rq;	/* first */
+	struct ubd_nodes *s;
+	const struct ubd_node *node;
+	fuse_req_t req;
+	unsigned size;		/* of its buffer */
+	size_t skip, len;	/* bytes: before those asked for, and those */
+	char *data;		/* a write within sectors: what is to be written */
+};
+
+/* ---- memory ------------------------------------------------------------ */
+
+static void *get_buffer(struct ubd_nodes *s, size_t len, unsigned *ret_size)
+{
+	struct buffers *b = s->buffers;
+	unsigned i = 0;
+	void *p;
+
+	while (i < NUM_SIZES - 1 && ((size_t)MIN_BUFFER << i) < len)
+		i++;
+	*ret_size = i;
+	p = b->free[i];
+	if (p)
+		memcpy(&b->free[i], p, sizeof(p));
+	else
+		p = aligned_alloc(MIN_BUFFER, (size_t)MIN_BUFFER << i);
+	return p;
+}
+
+static void put_buffer(struct ubd_nodes *s, void *p, unsigned i)
+{
+	struct buffers *b = s->buffers;
+
+	memcpy(p, &b->free[i], sizeof(p));
+	b->free[i] = p;
+}
+
+static void end_job(struct job *j)
+{
+	if (j->rq.buf)
+		put_buffer(j->s, j->rq.buf, j->size);
+	free(j->data);
+	free(j);
+}
+
+/* ---- nodes ------------------------------------------------------------- */
+
+static struct ubd_nodes *nodes_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* Inodes: 1 is the directory, then the nodes. */
+static struct ubd_node *node_of(fuse_req_t req, fuse_ino_t ino)
+{
+	struct ubd_nodes *s = nodes_of(req);
+
+	return ino >= 2 && ino - 2 < s->n ? &s->node[ino - 2] : NULL;
+}
+
+static void attributes(struct ubd_nodes *s, fuse_ino_t ino, struct stat *st)
+{
+	const struct ubd_node *n = ino >= 2 ? &s->node[ino - 2] : NULL;
+
+	*st = (struct stat){ .st_ino = ino, .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
+	if (!n)
+		return;
+	st->st_mode = S_IFREG | n->mode;
+	st->st_nlink = 1;
+	st->st_uid = n->uid;
+	st->st_gid = n->gid;
+	st->st_size = n->size;
+	st->st_blocks = n->size / 512;
+	st->st_blksize = 4096;
+}
+
+static void op_init(void *nodes, struct fuse_conn_info *conn)
+{
+	conn->want |= conn->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS);
+	conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+			FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_AUTO_INVAL_DATA);
+	conn->max_write = MAX_IO;
+	conn->max_readahead = MAX_IO;
+	conn->max_background = MAX_BACKGROUND;
+	conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ubd_nodes *s = nodes_of(req);
+	struct fuse_entry_param e = { .attr_timeout = FOREVER, .entry_timeout = FOREVER };
+
+	for (unsigned i = 0; parent == FUSE_ROOT_ID && i < s->n; i++)
+		if (streq(s->node[i].name, name)) {
+			e.ino = i + 2;
+			attributes(s, e.ino, &e.attr);
+			fuse_reply_entry(req, &e);
+			return;
+		}
+	fuse_reply_err(req, ENOENT);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	attributes(nodes_of(req), ino, &st);
+	fuse_reply_attr(req, &st, FOREVER);
+}
+
+/* Who may is the host's to say (default_permissions). A device has one size:
+ * O_TRUNC leaves it, as everywhere, and truncate(2) of an open one fails. */
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set,
+		       struct fuse_file_info *fi)
+{
+	struct ubd_node *n = node_of(req, ino);
+
+	if (!n || ((set & FUSE_SET_ATTR_SIZE) && fi)) {
+		fuse_reply_err(req, n ? EINVAL : EPERM);
+		return;
+	}
+	if (set & FUSE_SET_ATTR_MODE)
+		n->mode = attr->st_mode & 07777;
+	if (set & FUSE_SET_ATTR_UID)
+		n->uid = attr->st_uid;
+	if (set & FUSE_SET_ATTR_GID)
+		n->gid = attr->st_gid;
+	op_getattr(req, ino, NULL);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct ubd_nodes *s = nodes_of(req);
+	cleanup_free char *buf = malloc(size);
+	size_t used = 0;
+
+	for (; buf && off < (off_t)s->n + 2; off++) {
+		struct stat st = { .st_ino = off < 2 ? 1 : off, .st_mode = off < 2 ? S_IFDIR : S_IFREG };
+		const char *name = off == 0 ? "." : off == 1 ? ".." : s->node[off - 2].name;
+		size_t n = fuse_add_direntry(req, buf + used, size - used, name, &st, off + 1);
+
+		if (n > size - used)
+			break;
+		used += n;
+	}
+	fuse_reply_buf(req, buf, used);
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	const struct ubd_node *n = node_of(req, ino);
+
+	if (!n || (n->readonly && (fi->flags & O_ACCMODE) != O_RDONLY)) {
+		fuse_reply_err(req, n ? EROFS : EISDIR);
+		return;
+	}
+	fi->keep_cache = 1;
+	fuse_reply_open(req, fi);
+}
+
+/* ---- reading and writing ----------------------------------------------- */
+
+static struct job *begin(fuse_req_t req, fuse_ino_t ino, enum ubd_op op)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j) {
+		fuse_reply_err(req, ENOMEM);
+		return NULL;
+	}
+	j->s = nodes_of(req);
+	j->node = node_of(req, ino);
+	j->req = req;
+	j->rq.op = op;
+	return j;
+}
+
+/* The sectors that have bytes @off to @off + @len of the node, and a buffer. */
+static int place(struct job *j, uint64_t off, size_t len)
+{
+	uint64_t end = (off + len + COW_SECTOR - 1) / COW_SECTOR * COW_SECTOR;
+
+	j->skip = off % COW_SECTOR;
+	j->len = len;
+	j->rq.offset = j->node->start + off - j->skip;
+	j->rq.len = end - (off - j->skip);
+	j->rq.buf = get_buffer(j->s, j->rq.len, &j->size);
+	return j->rq.buf ? 0 : -ENOMEM;
+}
+
+static void fail(struct job *j, int ret)
+{
+	fuse_reply_err(j->req, -ret);
+	end_job(j);
+}
+
+static void read_done(struct ubd_request *rq, int ret)
+{
+	struct job *j = (struct job *)rq;
+
+	if (ret < 0)
+		fuse_reply_err(j->req, -ret);
+	else
+		fuse_reply_buf(j->req, (char *)rq->buf + j->skip, j->len);
+	end_job(j);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct job *j = begin(req, ino, UBD_READ);
+	int ret;
+
+	if (!j)
+		return;
+	if ((uint64_t)off >= j->node->size) {
+		fuse_reply_buf(req, NULL, 0);
+		end_job(j);
+		return;
+	}
+	ret = place(j, off, MIN(MIN(size, MAX_IO), j->node->size - off));
+	if (ret < 0) {
+		fail(j, ret);
+		return;
+	}
+	j->rq.done = read_done;
+	ubd_submit(j->node->u, &j->rq);
+}
+
+static void write_done(struct ubd_request *rq, int ret)
+{
+	struct job *j = (struct job *)rq;
+
+	if (ret < 0)
+		fuse_reply_err(j->req, -ret);
+	else
+		fuse_reply_write(j->req, j->len);
+	end_job(j);
+}
+
+/* The sectors around what is to be written were read. */
+static void modify_done(struct ubd_request *rq, int ret)
+{
+	struct job *j = (struct job *)rq;
+
+	if (ret < 0) {
+		fail(j, ret);
+		return;
+	}
+	memcpy((char *)rq->buf + j->skip, j->data, j->len);
+	rq->op = UBD_WRITE;
+	rq->done = write_done;
+	ubd_submit(j->node->u, rq);
+}
+
+static int begin_write(struct job *j, const char *buf, size_t size, uint64_t off, bool direct)
+{
+	bool whole = (off | size) % COW_SECTOR == 0;
+	int ret;
+
+	if (off >= j->node->size)
+		return -ENOSPC;
+	if (direct && !whole)
+		return -EINVAL;
+	ret = place(j, off, MIN(size, j->node->size - off));
+	if (ret < 0)
+		return ret;
+	j->rq.done = write_done;
+	if (whole) {
+		memcpy(j->rq.buf, buf, j->len);
+	} else {
+		/* The host has the file locked: nobody else writes to these sectors. */
+		j->data = malloc(j->len);
+		if (!j->data)
+			return -ENOMEM;
+		memcpy(j->data, buf, j->len);
+		j->rq.op = UBD_READ;
+		j->rq.done = modify_done;
+	}
+	ubd_submit(j->node->u, &j->rq);
+	return 0;
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+		     struct fuse_file_info *fi)
+{
+	struct job *j = begin(req, ino, UBD_WRITE);
+	int ret = j ? begin_write(j, buf, size, off, fi->flags & O_DIRECT) : 0;
+
+	if (ret < 0)
+		fail(j, ret);
+}
+
+/* ---- flush, discard, ioctl --------------------------------------------- */
+
+static void plain_done(struct ubd_request *rq, int ret)
+{
+	fail((struct job *)rq, ret);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct job *j = begin(req, ino, UBD_FLUSH);
+
+	if (!j)
+		return;
+	j->rq.done = plain_done;
+	ubd_submit(j->node->u, &j->rq);
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+			 struct fuse_file_info *fi)
+{
+	const struct ubd_node *n = node_of(req, ino);
+	struct job *j;
+
+	/* As block devices: a hole, or zeros, of whole sectors. */
+	if (mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) &&
+	    mode != (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE) && mode != FALLOC_FL_ZERO_RANGE) {
+		fuse_reply_err(req, EOPNOTSUPP);
+		return;
+	}
+	if ((off | len) % COW_SECTOR || (uint64_t)off >= n->size) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	j = begin(req, ino, UBD_DISCARD);
+	if (!j)
+		return;
+	j->rq.offset = n->start + off;
+	j->rq.len = MIN((uint64_t)len, n->size - off);
+	j->rq.done = plain_done;
+	ubd_submit(n->u, &j->rq);
+}
+
+static void ioctl_done(struct ubd_request *rq, int ret)
+{
+	struct job *j = (struct job *)rq;
+
+	if (ret < 0)
+		fuse_reply_err(j->req, -ret);
+	else
+		fuse_reply_ioctl(j->req, 0, NULL, 0);
+	end_job(j);
+}
+
+static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
+		     unsigned flags, const void *in, size_t in_len, size_t out_len)
+{
+	const struct ubd_node *n = node_of(req, ino);
+	pid_t tid = fuse_req_ctx(req)->pid;
+	struct ubd_ioctl r = { .ret = -ENOTTY };
+	struct job *j;
+
+	if (n && !(flags & FUSE_IOCTL_COMPAT))
+		ubd_ioctl(n, cmd, tid, (uintptr_t)arg, &r);
+	if (r.ret == 0 && r.request) {
+		j = begin(req, ino, r.op);
+		if (!j)
+			return;
+		j->rq.offset = r.offset;
+		j->rq.len = r.range;
+		j->rq.done = ioctl_done;
+		ubd_submit(n->u, &j->rq);
+		return;
+	}
+	/* The host copies what the number says, the rest is ours to do. */
+	if (r.ret == 0 && r.len && _IOC_SIZE(cmd) != r.len)
+		r.ret = copy_to_guest(tid, uaddr((uintptr_t)arg), &r.out, r.len);
+	if (r.ret < 0)
+		fuse_reply_err(req, -r.ret);
+	else
+		fuse_reply_ioctl(req, 0, &r.out, _IOC_SIZE(cmd) == r.len ? r.len : 0);
+}
+
+static const struct fuse_lowlevel_ops ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readdir = op_readdir,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.fsync = op_fsync,
+	.fallocate = op_fallocate,
+	.ioctl = op_ioctl,
+};
+
+int ubd_nodes_open(struct ubd_nodes *s, int device)
+{
+	const struct fuse_server_config cfg = {
+		.device = device, .ops = &ops, .ops_size = sizeof(ops), .ctx = s,
+	};
+
+	s->buffers = calloc(1, sizeof(struct buffers));
+	if (!s->buffers) {
+		close(device);
+		return -ENOMEM;
+	}
+	return fuse_server_start(&cfg, &s->server);
+}
+
+void ubd_nodes_close(struct ubd_nodes *s)
+{
+	struct buffers *b = s->buffers;
+
+	fuse_server_stop(s->server);
+	s->server = NULL;
+	for (unsigned i = 0; b && i < NUM_SIZES; i++)
+		while (b->free[i]) {
+			void *p = b->free[i];
+
+			memcpy(&b->free[i], p, sizeof(p));
+			free(p);
+		}
+	free(b);
+	s->buffers = NULL;
+}
+
+#else
+
+int ubd_nodes_open(struct ubd_nodes *s, int device)
+{
+	close(device);
+	return -ENOSYS;
+}
+
+void ubd_nodes_close(struct ubd_nodes *s)
+{
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * disk_dir.c - where the guest finds its disks: /dev/ubd/0, also as /dev/ubd0
+ *
+ * A FUSE file system that the guest kernel serves. Its files are the guest's to
+ * write, and their permissions are checked by the host.
+ */
+#include "ns/disk_dir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "config.h"
+#include "kernel/cleanup.h"
+#include "ns/feature.h"
+#include "ns/mount.h"
+#include "ns/rootfs.h"
+#include "passthrough/hostcall.h"
+
+static int device = -ENOENT;
+
+void disk_dir_open_device(void)
+{
+	if (!HAVE_FUSE)
+		device = -ENOSYS;
+	else if (host_feature_masked("fuse"))
+		device = -ENOENT;
+	else
+		device = host_open("/dev/fuse", O_RDWR, 0);
+}
+
+static int mount_dir(int dev, char *why, size_t size)
+{
+	char fd[16];
+	const char *const options[] = {
+		"fd", fd, "rootmode", "40755", "user_id", "0", "group_id", "0",
+		"allow_other", "", "default_permissions", "", "subtype", "weir-ubd",
+		"max_read", "1048576", NULL,
+	};
+	cleanup_fd int dir = -1;
+	int ret = host_result(mkdirat(dev, "ubd", 0755));
+
+	if (ret < 0)
+		return ret;
+	snprintf(fd, sizeof(fd), "%d", device);
+	dir = mount_new("fuse", MOUNT_PSEUDO, options, why, size);
+	return dir < 0 ? dir : mount_attach(dir, dev, "ubd");
+}
+
+int disk_dir_build(struct root *root, const char *const *names, unsigned n, struct ns_error *err)
+{
+	char why[128] = "", link[32], target[32];
+	int ret;
+
+	if (device < 0)
+		return ns_fail(err, device, "disks: the guest cannot be given any: %s",
+			       device == -ENOSYS ? "this weir was built without FUSE" :
+			       device == -EACCES ? "/dev/fuse may not be opened (0666 is its usual mode)" :
+						   "the host has no /dev/fuse; load its module fuse");
+	ret = mount_dir(root->dev, why, sizeof(why));
+	for (unsigned i = 0; ret == 0 && i < n; i++) {
+		snprintf(target, sizeof(target), "ubd/%.16s", names[i]);
+		snprintf(link, sizeof(link), "ubd%.16s", names[i]);
+		ret = host_result(symlinkat(target, root->dev, link));
+	}
+	if (ret < 0)
+		return ns_fail(err, ret, "disks: /dev/ubd: %s", why[0] ? why : strerror(-ret));
+	return take_fd(&device);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * disk_dir.h - where the guest finds its disks: /dev/ubd/0, also as /dev/ubd0
+ */
+#ifndef WEIR_NS_DISK_DIR_H
+#define WEIR_NS_DISK_DIR_H
+
+#include "ns/error.h"
+#include "ns/root.h"
+
+/* /dev/fuse, on the way into the guest's user namespace, as view_open_device(). */
+void disk_dir_open_device(void);
+
+/**
+ * disk_dir_build() - Mount them, once the guest's /dev is there
+ * @names: "0", "0p1" ...
+ *
+ * Return: the FUSE device to serve them by, the caller's; nobody may look before
+ * that is done. Or a negative errno with @err.
+ */
+int disk_dir_build(struct root *root, const char *const *names, unsigned n, struct ns_error *err);
+
+#endif

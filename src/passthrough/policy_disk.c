@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy_disk.c - the sections [disk.0], [disk.1] ...
+ *
+ * --set writes disk.0.image: there the section is "disk" and the key "0.image".
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel/util.h"
+#include "passthrough/policy_impl.h"
+
+#define FAIL(ld, e, ...) policy_fail((ld)->err, &(e)->pos, __VA_ARGS__)
+#define DEFAULT_DEPTH 128
+#define MAX_DEPTH 1024
+
+/* "N" or "N.KEY". Return: -1 if it is none, *rest behind it. */
+static int disk_number(const char *s, const char **rest)
+{
+	size_t len = strspn(s, "0123456789");
+	int n = 0;
+
+	if (len == 0 || len > 2 || (len == 2 && s[0] == '0'))
+		return -1;
+	for (size_t i = 0; i < len; i++)
+		n = 10 * n + (s[i] - '0');
+	*rest = s + len;
+	return n < POLICY_MAX_DISKS ? n : -1;
+}
+
+int policy_disk_section(struct loader *ld, const struct policy_pos *pos, const char *name)
+{
+	const char *rest = "x";
+
+	/* Of --set: policy_disk_apply() looks at the number. */
+	if (streq(name, "disk") && pos->line == 0)
+		return 0;
+	if (str_starts(name, "disk.") && disk_number(name + strlen("disk."), &rest) >= 0 && !*rest)
+		return 0;
+	return policy_fail(ld->err, pos, "[%s] is no disk; write [disk.0] to [disk.%d]", name,
+			   POLICY_MAX_DISKS - 1);
+}
+
+/* In a file a path is absolute: nobody knows where weir will be run. */
+static int set_path(struct loader *ld, const struct policy_entry *e, const char *key, char **ret)
+{
+	char path[PATH_MAX], cwd[PATH_MAX];
+
+	if (!e->value[0])
+		return FAIL(ld, e, "%s is empty; write the path of a file", key);
+	if (e->value[0] != '/' && e->pos.line)
+		return FAIL(ld, e, "%s = %s is not an absolute path; write %s = /srv/%s", key, e->value, key,
+			    e->value);
+	if (e->value[0] == '/')
+		snprintf(path, sizeof(path), "%s", e->value);
+	else if (!getcwd(cwd, sizeof(cwd)) ||
+		 snprintf(path, sizeof(path), "%s/%s", cwd, e->value) >= (int)sizeof(path))
+		return FAIL(ld, e, "%s = %s: the current directory's path is too long; write an absolute path",
+			    key, e->value);
+	*ret = policy_strdup(ld->p, path);
+	return *ret ? 0 : policy_no_memory(ld->err);
+}
+
+static int set_image(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return set_path(ld, e, "image", &d->image);
+}
+
+static int set_cow(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return set_path(ld, e, "cow", &d->cow);
+}
+
+static int set_bool(struct loader *ld, const struct policy_entry *e, const char *key, bool *ret)
+{
+	if (!streq(e->value, "yes") && !streq(e->value, "no"))
+		return FAIL(ld, e, "%s = %s; write yes or no", key, e->value);
+	*ret = streq(e->value, "yes");
+	return 0;
+}
+
+static int set_direct(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return set_bool(ld, e, "direct", &d->direct);
+}
+
+static int set_readonly(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return set_bool(ld, e, "readonly", &d->readonly);
+}
+
+static int set_depth(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	uint64_t v;
+
+	if (policy_parse_u64(e->value, &v) < 0 || v < 1 || v > MAX_DEPTH)
+		return FAIL(ld, e, "depth = %s; write how many requests may be under way, 1 to %d", e->value,
+			    MAX_DEPTH);
+	d->depth = v;
+	return 0;
+}
+
+static int set_later(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return FAIL(ld, e, "a disk cannot be mounted by weir in this version; leave mount and type out");
+}
+
+static const struct {
+	const char *key;
+	int (*set)(struct loader *ld, const struct policy_entry *e, struct policy_disk *d);
+} keys[] = {
+	{ "image", set_image }, { "cow", set_cow },	{ "direct", set_direct },
+	{ "depth", set_depth }, { "readonly", set_readonly }, { "mount", set_later },
+	{ "type", set_later },
+};
+
+int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
+{
+	const char *rest = NULL, *key = e->key;
+	bool set = streq(e->section, "disk");
+	int n = disk_number(set ? e->key : e->section + strlen("disk."), &rest);
+	struct near_word near;
+	struct policy_disk *d;
+	char hint[64];
+
+	if (set && (n < 0 || *rest != '.'))
+		return FAIL(ld, e, "disk.%s is no key of a disk; write disk.0.image and the like", e->key);
+	if (set)
+		key = rest + 1;
+	d = &ld->p->disk[n];
+	if (!d->used)
+		*d = (struct policy_disk){ .used = true, .direct = true, .depth = DEFAULT_DEPTH };
+	d->pos = e->pos;
+	near_init(&near, key);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (streq(keys[i].key, key))
+			return keys[i].set(ld, e, d);
+		near_offer(&near, keys[i].key);
+	}
+	return FAIL(ld, e, "unknown key %s of a disk%s; known are image, cow, direct, depth, readonly", key,
+		    near_hint(&near, hint, sizeof(hint)));
+}
+
+int policy_disk_finish(struct loader *ld)
+{
+	for (int i = 0; i < POLICY_MAX_DISKS; i++) {
+		const struct policy_disk *d = &ld->p->disk[i];
+
+		if (d->used && !d->image && !d->cow)
+			return policy_fail(ld->err, &d->pos,
+					   "disk.%d has no file; write image = /path, or cow = /path", i);
+	}
+	return 0;
+}
+
+void policy_show_disks(const struct policy *p, FILE *f)
+{
+	for (int i = 0; i < POLICY_MAX_DISKS; i++) {
+		const struct policy_disk *d = &p->disk[i];
+
+		if (!d->used)
+			continue;
+		fprintf(f, "\n[disk.%d]\n", i);
+		if (d->image)
+			fprintf(f, "image = %s\n", d->image);
+		if (d->cow)
+			fprintf(f, "cow = %s\n", d->cow);
+		fprintf(f, "direct = %s\nreadonly = %s\ndepth = %u\n", d->direct ? "yes" : "no",
+			d->readonly ? "yes" : "no", d->depth);
+	}
+}
