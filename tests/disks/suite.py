@@ -11,6 +11,7 @@ import random
 import shutil
 import struct
 import subprocess
+import time
 
 import harness
 from harness import Failed, Skipped, test
@@ -471,3 +472,36 @@ def no_fuse_no_disks(case):
     disk(case, "create", "--size", "1M", image)
     r = case.command(case.run_argv(["true"], ["--set", f"disk.0.image={image}"]), env={"WEIR_TEST_MASK": "fuse"})
     case.one_line_error(r, 125, "/dev/fuse")
+
+
+@test("disks", users=("root",))
+def full_host_disk(case):
+    """No room for the COW file: the guest is told so, and what it has synced stays."""
+    Guests(case)
+    place, run = full_file_system(case, "2m")
+    weir, name, out = case.ctx.weir, case.ctx.unique(), os.path.join(case.directory(), "out")
+    inside = ("dd if=/dev/urandom of=/dev/ubd0 bs=64k count=8 conv=fsync,notrunc 2>/dev/null || exit 7; "
+              "dd if=/dev/ubd0 bs=64k count=8 iflag=direct 2>/dev/null | cksum; "
+              "dd if=/dev/zero of=/dev/ubd0 bs=64k seek=8 count=64 conv=fsync,notrunc && exit 8; "
+              "dd if=/dev/ubd0 bs=64k count=8 iflag=direct 2>/dev/null | cksum")
+    r = run(f"truncate -s 8M {place}/b; {weir} disk create --backing {place}/b {place}/c\n"
+            f"{weir} run -p {case.policy} -n {name} --set disk.0.cow={place}/c --set disk.0.direct=no -- sh -c '{inside}'\n"
+            f"{weir} disk merge {place}/c {out}; head -c 512k {out} | cksum\n")
+    case.status(r, 0)
+    case.matches("the reason", r.err, "No space left")
+    case.equal("sums", len(set(r.out.splitlines())), 1)
+
+
+@test("disks", users=("root",))
+def unsynced_is_flushed_in_time(case):
+    guests = Guests(case)
+    base = random_image(case, "base", 1 << 20)
+    disk(case, "create", "--backing", base, base + ".cow")
+    guests.start({"0.cow": base + ".cow"},
+                 "dd if=/dev/zero of=/dev/ubd0 bs=4096 count=2 conv=notrunc 2>/dev/null\necho ready; cat")
+    for _ in range(600):
+        facts = json.loads(disk(case, "info", "--json", base + ".cow").out)
+        if facts["cow_sectors"] == 16:
+            return
+        time.sleep(0.1)
+    raise Failed("it is not in the COW file after a minute")
