@@ -16,7 +16,6 @@
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
-#include "passthrough/policy_value.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define MIN_SIZE 4096u
