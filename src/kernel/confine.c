@@ -54,6 +54,11 @@ static bool has_clocks(const struct kernel *k)
 	return policy_clock_on(&k->cfg->policy->clock);
 }
 
+static bool has_disks(const struct kernel *k)
+{
+	return k->disks != NULL;
+}
+
 /* Times of files are looked at and set by us. */
 static bool has_stamps(const struct kernel *k)
 {
@@ -130,6 +135,7 @@ static const struct {
 	bool (*when)(const struct kernel *k);
 } more_for[] = {
 	{ "clocks of the guest's own", has_clocks },
+	{ "disks", has_disks },
 };
 
 static enum confine_filter choose_filter(const struct kernel *k, const char **ret_why)

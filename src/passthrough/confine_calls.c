@@ -66,6 +66,9 @@ const int confine_more_calls[] = {
 	C(ptrace), C(tkill),
 	/* times of files: cred.c */
 	C(setresuid), C(setresgid), C(setgroups), C(capset),
+	/* disks: aio.c */
+	C(io_submit), C(io_getevents), C(io_pgetevents), C(io_cancel), C(io_destroy), C(fsync),
+	C(fdatasync), C(preadv), C(pwritev), C(preadv2), C(pwritev2),
 	-1,
 };
 
