@@ -367,6 +367,7 @@ static void set_defaults(struct policy *p)
 	p->uid.pos = p->gid.pos = built_in;
 	p->vcpus_pos = p->memory_pos = p->kernel_release_pos = p->writable_pos = built_in;
 	p->sched_source_pos = p->placement_pos = built_in;
+	policy_memory_defaults(&p->mem, &built_in);
 	p->clock = (struct policy_clock){
 		.rate = POLICY_RATE_ONE,
 		.waits = WAITS_AUTO,
@@ -389,6 +390,8 @@ static int finish(struct loader *ld)
 
 	if (r == 0)
 		r = policy_disk_finish(ld);
+	if (r == 0)
+		r = policy_memory_finish(ld);
 	return r < 0 ? r : policy_derive(ld);
 }
 

@@ -115,6 +115,24 @@ struct policy_ids {
 
 enum console_kind { CONSOLE_AUTO, CONSOLE_FD, CONSOLE_PTY, CONSOLE_NULL };
 
+/* Who sees to it that [guest] memory holds. */
+enum policy_budget {
+	BUDGET_AUTO,		/* the host's memory cgroup; without one, strict */
+	BUDGET_CGROUP,
+	BUDGET_STRICT,		/* the guest kernel counts what is mapped */
+	NUM_BUDGETS,
+};
+extern const char *const policy_budget_str[NUM_BUDGETS];
+
+/* [memory] */
+struct policy_memory {
+	enum policy_budget budget;
+	bool release;		/* give memory back when the host is short of it */
+	bool merge;		/* equal pages once: KSM */
+	uint64_t floor;		/* bytes that are never asked back */
+	struct policy_pos budget_pos, floor_pos, merge_pos;
+};
+
 /* Where the guest kernel learns of sleeps and runs. */
 enum policy_sched_source { SCHED_SOURCE_AUTO, SCHED_SOURCE_PERF, SCHED_SOURCE_TRAPS };
 
@@ -203,6 +221,8 @@ struct policy {
 	enum policy_sched_source sched_source;
 	enum policy_sched_placement placement;
 	struct policy_pos sched_source_pos, placement_pos;
+
+	struct policy_memory mem;
 
 	enum console_kind console;	/* [console] con0 */
 	struct policy_disk disk[POLICY_MAX_DISKS];

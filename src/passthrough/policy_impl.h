@@ -73,7 +73,7 @@ char *policy_strndup(struct policy *p, const char *s, size_t len);
 int policy_text_parse(struct loader *ld, const char *file, const char *text, size_t len,
 		      struct policy_entries *ret);
 
-#define POLICY_SECTIONS "[policy] [guest] [namespaces] [ids] [caps] [time] [sched] [syscalls] [console] [disk.N]"
+#define POLICY_SECTIONS "[policy] [guest] [namespaces] [ids] [caps] [time] [sched] [memory] [syscalls] [console] [disk.N]"
 
 /* Is @name a section that this version has? */
 int policy_section_check(struct loader *ld, const struct policy_pos *pos, const char *name);
@@ -104,6 +104,17 @@ int policy_disk_section(struct loader *ld, const struct policy_pos *pos, const c
 int policy_disk_apply(struct loader *ld, const struct policy_entry *e);
 int policy_disk_finish(struct loader *ld);
 void policy_show_disks(const struct policy *p, struct _IO_FILE *f);
+
+/* Those of [memory]; its keys as they are written in a policy. */
+int policy_set_budget(struct loader *ld, const struct policy_entry *e);
+int policy_set_release(struct loader *ld, const struct policy_entry *e);
+int policy_set_floor(struct loader *ld, const struct policy_entry *e);
+int policy_set_merge(struct loader *ld, const struct policy_entry *e);
+void policy_show_memory(const struct policy *p, struct _IO_FILE *f);
+void policy_memory_defaults(struct policy_memory *m, const struct policy_pos *built_in);
+
+/* What the keys of [memory] need of the others. */
+int policy_memory_finish(struct loader *ld);
 
 /* When all is read: what the keys of [time] need of each other, and the rules
  * that send the reading of a clock of the guest's own to the guest kernel. */

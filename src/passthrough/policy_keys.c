@@ -384,17 +384,21 @@ static const struct key {
 	{ "time",	"calendar",		policy_set_calendar },
 	{ "sched",	"source",		set_sched_source },
 	{ "sched",	"placement",		set_placement },
+	{ "memory",	"budget",		policy_set_budget },
+	{ "memory",	"release",		policy_set_release },
+	{ "memory",	"floor",		policy_set_floor },
+	{ "memory",	"merge",		policy_set_merge },
 	{ "console",	"con0",			set_console },
 };
 /* clang-format on */
 
 static const char *const sections[] = {
-	"policy", "guest", "namespaces", "ids", "caps", "time", "sched", "syscalls", "console",
+	"policy", "guest", "namespaces", "ids", "caps", "time", "sched", "memory", "syscalls", "console",
 };
 
 /* Words of the language that this version does not have; "x." stands for x.0, x.1 ... */
 static const char *const later[] = {
-	"memory", "net.", "hostfs.", "watchdog", "mconsole",
+	"net.", "hostfs.", "watchdog", "mconsole",
 };
 
 int policy_section_check(struct loader *ld, const struct policy_pos *pos, const char *name)

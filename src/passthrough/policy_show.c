@@ -171,6 +171,7 @@ void policy_show(const struct policy *p, FILE *f)
 	policy_show_time(p, f);
 	fprintf(f, "\n[sched]\nsource = %s\nplacement = %s\n",
 		policy_sched_source_str[p->sched_source], policy_sched_placement_str[p->placement]);
+	policy_show_memory(p, f);
 	fprintf(f, "\n[console]\ncon0 = %s\n", console[p->console]);
 	policy_show_disks(p, f);
 	fprintf(f, "\n[syscalls]\ndefault = ");
