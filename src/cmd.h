@@ -19,6 +19,7 @@ int cmd_stats(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_time(int argc, char **argv);
 int cmd_calendar(int argc, char **argv);
+int cmd_mem(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_kill(int argc, char **argv);
 int cmd_reboot(int argc, char **argv);

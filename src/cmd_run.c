@@ -21,6 +21,7 @@
 #include "kernel/log.h"
 #include "kernel/syscall.h"
 #include "kernel/util.h"
+#include "ns/cgroup.h"
 #include "passthrough/hostcall.h"
 
 /* ---- command line ------------------------------------------------------ */
@@ -83,13 +84,32 @@ int run_check_options(const struct run_options *o)
 	return 0;
 }
 
+/* Where no cgroup can hold the guest to its memory, weir counts it, and other calls
+ * are stopped for that: as if the policy had said so. */
+static int choose_budget(struct run *r, struct policy_error *err)
+{
+	cleanup_free char **set = NULL;
+
+	if (!r->policy->memory || r->policy->mem.budget != BUDGET_AUTO || cgroup_offers_memory())
+		return 0;
+	set = calloc(r->opt.nset + 1, sizeof(*set));
+	if (!set)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->opt.nset; i++)
+		set[i] = r->opt.set[i];
+	set[r->opt.nset] = (char *)"memory.budget=strict";
+	policy_free(take_ptr(r->policy));
+	return policy_load(r->opt.policy ? r->opt.policy : "hosting", set, r->opt.nset + 1, &r->policy,
+			   err);
+}
+
 int run_load(struct run *r)
 {
 	struct policy_error err = {};
 	const struct policy_namespace *user;
 
 	if (policy_load(r->opt.policy ? r->opt.policy : "hosting", r->opt.set, r->opt.nset,
-			&r->policy, &err) < 0)
+			&r->policy, &err) < 0 || choose_budget(r, &err) < 0)
 		return cmd_fail(EXIT_USAGE, "%s", err.text);
 	r->policy->observe = r->opt.observe;
 	if (lanes_build(r->policy, &r->lanes, &err) < 0 || syscall_check(r->lanes, &err) < 0)

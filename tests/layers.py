@@ -120,7 +120,7 @@ def errno_read(files):
 
 def untested():
     text = ""
-    for folder in ("guest", "machine", "time"):
+    for folder in ("guest", "machine", "time", "memory"):
         folder = os.path.join(TOP, "tests", folder)
         for name in sorted(os.listdir(folder)):
             if name.endswith(".c"):

@@ -26,6 +26,7 @@
 #include "kernel/confine.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
+#include "kernel/memory.h"
 #include "kernel/procfs.h"
 #include "kernel/sched.h"
 #include "kernel/timekeeper.h"
@@ -101,7 +102,7 @@ static void userns_exit(struct kernel *k)
 static int cgroups_init(struct kernel *k, struct ns_error *err)
 {
 	const struct cgroup_limits limits = {
-		.memory_bytes = policy(k)->memory,
+		.memory_bytes = policy(k)->mem.budget == BUDGET_STRICT ? 0 : policy(k)->memory,
 		.vcpus = policy(k)->vcpus,
 	};
 	int ret = cgroup_create(k->cfg->name, &limits, &k->cgroup, err);
@@ -151,6 +152,7 @@ static int rootfs_init(struct kernel *k, struct ns_error *err)
 		.cwd = start_directory(k),
 		.own_net = new_ns(k, POLICY_NS_NET),
 		.own_cgroup = new_ns(k, POLICY_NS_CGROUP),
+		.tmpfs_bytes = memory_tmpfs_bytes(k),
 		.identity_risk = cfg->ids->identity_risk,
 	};
 	int ret = host_result(unshare(CLONE_NEWNS));
@@ -422,6 +424,7 @@ static const struct initcall {
 	{ "event",	events_init,	events_exit },	 /* signals, monitor, timers */
 	{ "userns",	userns_init,	userns_exit },	 /* the guest's ids */
 	{ "cgroup",	cgroups_init,	cgroups_exit },	 /* the policy's limits */
+	{ "memory",	memory_init,	memory_exit },	 /* how much, and who counts it */
 	{ "sched",	sched_init,	sched_exit },	 /* the guest's CPUs */
 	{ "disks",	guest_disks_init, guest_disks_exit },	 /* opened and locked */
 	{ "root",	rootfs_init,	rootfs_exit },	 /* opened, not yet mounted */

@@ -13,6 +13,8 @@
  *                                            -> {"ok":true}, the pty's master
  *   {"signal":N}                             to the exec'ed process
  *   {"op":"time","action":"show","value":N}  -> {"ok":true} and a memfd with JSON; time_control.c
+ *   {"op":"mem","action":"show|plug|unplug|release","bytes":N,"type":"clean|dirty|any",
+ *    "deadline_ms":N}                        -> {"ok":true} and a memfd with JSON; memory_work.c
  *   {"op":"console"}                         -> {"ok":true} and the pty's master
  *   {"op":"check"}                           -> posture.c's object, and our user namespace
  *
@@ -33,6 +35,7 @@
 #include "kernel/freeze.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
+#include "kernel/memory.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
@@ -70,6 +73,7 @@ static void client_close(struct kernel *k, struct client *c)
 	c->has_console = false;
 	process_forget_client(k, c);
 	freeze_forget_client(k, c);
+	memory_forget_client(k, c);
 	event_remove(&k->ev, &c->src);
 }
 
@@ -120,6 +124,18 @@ static int op_time(struct kernel *k, struct client *c, json_t *msg, int *fds)
 
 	json_decref(answer);
 	return text ? reply_text(c, text, strlen(text)) : reply_error(c, err.text);
+}
+
+static int op_mem(struct kernel *k, struct client *c, json_t *msg, int *fds)
+{
+	struct ns_error err = {};
+
+	return memory_request(k, msg, c, &err) < 0 ? reply_error(c, err.text) : 0;
+}
+
+void client_memory_ended(struct kernel *k, struct client *c, const char *text, size_t len)
+{
+	reply_text(c, text, len);
 }
 
 static int op_log(struct kernel *k, struct client *c, json_t *msg, int *fds)
@@ -309,6 +325,7 @@ static const struct control_op {
 } control_ops[] = {
 	{ "stats", op_stats },
 	{ "time", op_time },
+	{ "mem", op_mem },
 	{ "log", op_log },
 	{ "stop", op_stop },
 	{ "kill", op_kill },

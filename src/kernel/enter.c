@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 
 #include "kernel/kernel.h"
+#include "kernel/memory.h"
 #include "kernel/sched.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
@@ -124,7 +125,7 @@ void guest_enter(void *kernel, const struct spawn *s)
 	const struct policy *p = k->cfg->policy;
 	char buf[PATH_MAX];
 	const char *path = buf;
-	int ret;
+	int ret, memory;
 
 	fresh_signals();
 	/* Keyrings are not namespaced: leave the one of who started us. */
@@ -140,6 +141,9 @@ void guest_enter(void *kernel, const struct spawn *s)
 	else
 		path = search_path(s->argv[0], s->envp, buf, sizeof(buf));
 	ret = host_call(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+	memory = memory_enter(k);
+	if (memory < 0)
+		give_up(s->page, memory, "memory of the policy");
 	if (ret == 0)
 		ret = drop_caps(p->caps);
 	if (ret < 0)

@@ -80,6 +80,7 @@ struct kernel {
 	uint64_t userns_inode;
 	bool nested_userns;		/* the policy lets the guest make user namespaces */
 
+	struct memory *memory;		/* its limit, and what changes it; NULL: not yet */
 	struct sched *sched;		/* its CPUs and tasks; NULL: not yet */
 	struct timekeeper *time;	/* NULL: the guest's clocks are the host's */
 	struct travel *travel;		/* NULL: they do not travel */
@@ -136,6 +137,7 @@ int control_init(struct kernel *k, struct ns_error *err);
 void control_exit(struct kernel *k);
 void client_process_ended(struct kernel *k, struct client *c, int status);
 void client_pause_ended(struct kernel *k, struct client *c, const char *error);
+void client_memory_ended(struct kernel *k, struct client *c, const char *text, size_t len);
 
 /* stats.c: the JSON of weir stats, to be freed by json_decref(). */
 struct json_t;

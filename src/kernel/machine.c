@@ -14,6 +14,7 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/kernel.h"
+#include "kernel/memory.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
@@ -68,7 +69,12 @@ static uint64_t host_memory(void)
 
 bool machine_own_memory(const struct kernel *k)
 {
-	return machine_memory_limit(k->cfg->policy->memory, host_memory()) != 0;
+	return memory_limit(k) != 0;
+}
+
+uint64_t machine_own_limit(uint64_t policy)
+{
+	return machine_memory_limit(policy, host_memory());
 }
 
 /* What memory.stat calls it; v1's names for the same stand beside v2's. Sources:
@@ -156,42 +162,34 @@ static uint64_t meminfo_bytes(const char *text, const char *name)
 	return 0;
 }
 
-static int read_group(const struct kernel *k, uint64_t limit, struct machine_memory *ret)
+static int read_group(struct kernel *k, uint64_t limit, struct machine_memory *ret)
 {
 	char text[8192] = "";
 
-	for (unsigned i = 0; i < k->cgroup.n; i++) {
-		ssize_t n;
+	ssize_t n = cgroup_memory_stat(&k->cgroup, text, sizeof(text));
 
-		if (!k->cgroup.g[i].memory)
-			continue;
-		n = host_read_file(k->cgroup.g[i].fd, "memory.stat", text, sizeof(text));
-		if (n < 0)
-			return n;
-		break;
-	}
-	machine_memory_stat(text, limit, cgroup_memory_used(&k->cgroup), ret);
+	if (n < 0 && n != -EOPNOTSUPP)
+		return n;
+	machine_memory_stat(text, limit, memory_used(k), ret);
 	return 0;
 }
 
 /* Two files, which the host takes longer to write than its own meminfo, from
  * sums that it makes every two seconds (v2) or as many pages (v1). */
-static int group_memory(const struct kernel *k, struct machine_memory *ret, bool *ret_limited)
+static int group_memory(struct kernel *k, uint64_t limit, struct machine_memory *ret)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static struct machine_memory last;
-	static uint64_t last_ns, limit;
+	static uint64_t last_ns;
 	uint64_t now = host_now();
 	int err = 0;
 
 	pthread_mutex_lock(&lock);
-	if (!last_ns || now - last_ns > MEMORY_AGE_NS) {
-		limit = machine_memory_limit(k->cfg->policy->memory, host_memory());
-		err = limit ? read_group(k, limit, &last) : 0;
+	if (last.total != limit || now - last_ns > MEMORY_AGE_NS) {
+		err = read_group(k, limit, &last);
 		last_ns = err < 0 ? 0 : now;
 	}
 	*ret = last;
-	*ret_limited = limit != 0;
 	pthread_mutex_unlock(&lock);
 	return err;
 }
@@ -237,10 +235,9 @@ static int host_memory_stat(struct machine_memory *ret)
 
 static int read_memory(struct kernel *k, struct machine_memory *ret)
 {
-	bool limited;
-	int err = group_memory(k, ret, &limited);
+	uint64_t limit = memory_limit(k);
 
-	return limited || err < 0 ? err : host_memory_stat(ret);
+	return limit ? group_memory(k, limit, ret) : host_memory_stat(ret);
 }
 
 /* ---- time -------------------------------------------------------------- */

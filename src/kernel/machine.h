@@ -78,6 +78,9 @@ void machine_release(const struct kernel *k, struct utsname *u);
  * @host bytes. Return: the guest's memory, 0 if it is the host's. */
 uint64_t machine_memory_limit(uint64_t policy, uint64_t host);
 
+/* The same on this host. */
+uint64_t machine_own_limit(uint64_t policy);
+
 /**
  * machine_memory_stat() - Memory from a cgroup's memory.stat
  * @text:  the file, of a v1 or v2 group

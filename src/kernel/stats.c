@@ -7,6 +7,7 @@
 
 #include "drivers/disks.h"
 #include "kernel/kernel.h"
+#include "kernel/memory.h"
 #include "kernel/sched.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
@@ -74,11 +75,8 @@ static json_t *disks_json(const struct kernel *k)
 
 json_t *stats_json(struct kernel *k)
 {
-	const struct policy *p = k->cfg->policy;
-
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:[]}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[]}",
 			 "guest", guest_json(k), "boot", boot_json(k), "traps", traps_json(k),
 			 "sched", sched_json(k), "tasks", sched_tasks_json(k), "time", time_stats(k),
-			 "memory", "limit_bytes", (json_int_t)p->memory, "used_bytes",
-			 (json_int_t)cgroup_memory_used(&k->cgroup), "disks", disks_json(k), "nets");
+			 "memory", memory_stats(k), "disks", disks_json(k), "nets");
 }

@@ -99,6 +99,10 @@ static void fresh_image(struct kernel *k, struct call *c)
 
 long sys_brk(struct kernel *k, struct call *c)
 {
+	long same = charge_break(k, c);
+
+	if (same)
+		return same;
 	if (c->arg[0] == 0)
 		fresh_image(k, c);
 	return call_continue(c, "the break is the task's own memory; it stops only to show a fresh image");

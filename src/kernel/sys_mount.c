@@ -19,8 +19,10 @@
 #include <sys/sysmacros.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/memory.h"
 #include "kernel/proc_files.h"
 #include "kernel/syscall.h"
+#include "kernel/tmpfs.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -144,6 +146,25 @@ static bool makes_new_mount(uint64_t flags)
 	return !(flags & change);
 }
 
+/* A tmpfs has no more than a share of the guest's memory, not of the host's. Where
+ * a cgroup counts what lies in it, a size that the guest asks for stands. */
+static int bound_tmpfs(const struct kernel *k, struct mount_args *m, uint64_t flags)
+{
+	uint64_t most = memory_tmpfs_bytes(k);
+	bool strict = memory_strict(k), fresh = makes_new_mount(flags);
+
+	if (!most || (!fresh && !(flags & MS_REMOUNT)))
+		return 0;
+	/* It has no limit at all. */
+	if (fresh && strict && streq(m->type, "ramfs"))
+		return -EPERM;
+	if (fresh && !streq(m->type, "tmpfs"))
+		return 0;
+	if (tmpfs_bound(m->data, sizeof(m->data), most, strict, fresh))
+		m->data_len = strlen(m->data) + 1;
+	return 0;
+}
+
 static void set_string(struct act *act, int n, const char *s, bool present)
 {
 	if (!present)
@@ -158,6 +179,7 @@ static long do_mount(struct kernel *k, struct call *c, const struct caller *who,
 	struct act act = { .kind = ACT_CALL, .nr = SYS_mount, .out_arg = -1 };
 	uint64_t flags = c->arg[3];
 	const struct guest_fs *fs;
+	int ret;
 
 	/* mount(2): the magic that old programs put into the high half */
 	if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
@@ -178,6 +200,9 @@ static long do_mount(struct kernel *k, struct call *c, const struct caller *who,
 			return agent_act(&k->agent, &act);
 		}
 	}
+	ret = bound_tmpfs(k, m, flags);
+	if (ret < 0)
+		return ret;
 	act.arg[3] = flags;
 	set_string(&act, 0, m->source, m->source_len > 0);
 	set_string(&act, 1, m->target, true);

@@ -26,14 +26,20 @@
 	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC |                 \
 	 CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME)
 
-/* A trapped clone or unshare: processes and threads, but no new namespaces.
+/* A trapped clone or unshare: processes and threads, but no new namespaces; one
+ * that is only to be fixed makes what the mask lets it make.
  * (CLONE_NEWTIME shares a bit with clone's exit signal; only unshare has it.) */
 long sys_clone(struct kernel *k, struct call *c)
 {
-	if (c->arg[0] & (CLONE_NEW_ANY & ~CLONE_NEWTIME))
+	int ret;
+
+	if (c->rule->lane != LANE_FIX && c->arg[0] & (CLONE_NEW_ANY & ~CLONE_NEWTIME))
 		return -EPERM;
-	return call_continue(c, "the flags are in a register; without CLONE_NEW* the new task "
-				"is as confined as its maker");
+	ret = c->arg[0] & CLONE_VM ? 0 : charge_fork(k, c);
+	if (ret < 0)
+		return ret;
+	return call_continue(c, "the flags are in a register: no CLONE_NEW*, or those that the policy "
+				"lets pass; the new task is as confined as its maker");
 }
 
 long sys_clone3(struct kernel *k, struct call *c)
@@ -43,10 +49,10 @@ long sys_clone3(struct kernel *k, struct call *c)
 
 long sys_unshare(struct kernel *k, struct call *c)
 {
-	if (c->arg[0] & CLONE_NEW_ANY)
+	if (c->rule->lane != LANE_FIX && c->arg[0] & CLONE_NEW_ANY)
 		return -EPERM;
-	return call_continue(c, "the flags are in a register; what is left unshares the caller's "
-				"own memory, files and working directory");
+	return call_continue(c, "the flags are in a register: no CLONE_NEW*, or those that the policy "
+				"lets pass; the rest is the caller's own");
 }
 
 long sys_setns(struct kernel *k, struct call *c)

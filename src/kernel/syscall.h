@@ -46,4 +46,10 @@ ssize_t arg_string_in(struct call *c, int n, char *to, size_t size);
  * waiting while we do. Return: 0 or -EFAULT. */
 int arg_copy_out(struct call *c, int n, const void *from, size_t len);
 
+/* sys_memory.c: what a call adds to the caller's memory under a strict budget. A
+ * copy of it all: 0 or -ENOMEM. A larger break: 0, or the break that brk(2)
+ * answers when it does nothing. */
+int charge_fork(struct kernel *k, struct call *c);
+long charge_break(struct kernel *k, struct call *c);
+
 #endif

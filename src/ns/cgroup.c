@@ -162,6 +162,7 @@ static unsigned cpu_limit_too(const struct finder *f, const char *parent)
 static int set_limit(const struct finder *f, struct cgroup_group *g, enum limit kind)
 {
 	char value[64], period[16];
+	int ret;
 
 	limit_value(f->limits, kind, g->v2, value);
 	g->memory |= kind == LIMIT_MEMORY;
@@ -169,8 +170,11 @@ static int set_limit(const struct finder *f, struct cgroup_group *g, enum limit 
 		snprintf(period, sizeof(period), "%d", CPU_PERIOD_US);
 		host_write_file(g->fd, "cpu.cfs_period_us", period);
 	}
-	return host_write_file(g->fd, g->v2 ? limit_kinds[kind].v2_file : limit_kinds[kind].v1_file,
-			       value);
+	ret = host_write_file(g->fd, g->v2 ? limit_kinds[kind].v2_file : limit_kinds[kind].v1_file,
+			      value);
+	if (ret == 0 && kind == LIMIT_MEMORY)
+		ret = cgroup_memory_no_swap(g, f->limits->memory_bytes);
+	return ret;
 }
 
 static void use_v2(struct finder *f, struct cgroup *cg)
@@ -225,6 +229,26 @@ static void use_v1(struct finder *f, struct cgroup *cg)
 		if (g)
 			f->why[i] = set_limit(f, g, i) < 0 ? "the host refuses the value" : NULL;
 	}
+}
+
+/* Nothing is made: the places are looked for, as use_v2() and use_v1() do. */
+bool cgroup_offers_memory(void)
+{
+	const struct cgroup_limits limits = { .memory_bytes = 1 };
+	struct finder f = { .limits = &limits };
+	char dir[PATH_MAX];
+	unsigned mask = 0;
+	size_t mount;
+	bool ret;
+
+	if (cgroup_finder_init(&f.at, "probe") < 0)
+		return false;
+	ret = (find_v2(&f, dir, &mask) && (mask & BIT(LIMIT_MEMORY))) ||
+	      (!host_feature_masked("cgroup1") &&
+	       cgroup_own_dir(&f.at, limit_kinds[LIMIT_MEMORY].controller, dir, &mount) &&
+	       cgroup_writable(dir));
+	cgroup_finder_exit(&f.at);
+	return ret;
 }
 
 static int refuse(const struct finder *f, struct ns_error *err)

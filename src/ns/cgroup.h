@@ -65,8 +65,40 @@ int cgroup_kill(const struct cgroup *cg);
 /* Remove the groups; waits up to a second for the last tasks to go. */
 int cgroup_destroy(struct cgroup *cg);
 
+/* Could cgroup_create() make a group with a memory limit here, for this user? */
+bool cgroup_offers_memory(void);
+
 /* Bytes in use, 0 if no group counts them. */
 uint64_t cgroup_memory_used(const struct cgroup *cg);
+
+/* The text of memory.stat. Return: its length, -EOPNOTSUPP without a group. */
+ssize_t cgroup_memory_stat(const struct cgroup *cg, char *text, size_t size);
+
+/**
+ * cgroup_memory_limit() - Another limit for a guest that runs
+ *
+ * May take long, as what is above a smaller limit is reclaimed first; a signal
+ * ends it. Nobody is killed for it. Return: 0, -EBUSY if that did not suffice
+ * (the limit is as it was), -EINTR, -EOPNOTSUPP without a group.
+ */
+int cgroup_memory_limit(const struct cgroup *cg, uint64_t bytes);
+
+/* Memory that holds to the limit holds with swap: called with the limit set. */
+int cgroup_memory_no_swap(const struct cgroup_group *g, uint64_t bytes);
+
+/**
+ * cgroup_memory_reclaim() - Have the host take some of it back
+ *
+ * As cgroup_memory_limit(), but the limit stays. Return: 0, -EAGAIN if it was
+ * not all to be had, -EINTR, -ENOENT on a host before Linux 5.19 (v2).
+ */
+int cgroup_memory_reclaim(const struct cgroup *cg, uint64_t bytes);
+
+/* How many tasks the host has killed in it, out of memory. */
+uint64_t cgroup_memory_kills(const struct cgroup *cg);
+
+/* A descriptor that tells of it: EPOLLPRI on v2; on v1 EPOLLIN, to be read. */
+int cgroup_memory_watch(const struct cgroup *cg, bool *ret_v2);
 
 /*
  * Freezing. A v2 group that the guest has anyway is frozen as it is; else one

@@ -82,19 +82,6 @@ int cgroup_kill(const struct cgroup *cg)
 	return cg->n ? group_kill(cg->g[0].fd, false) : -EOPNOTSUPP;
 }
 
-uint64_t cgroup_memory_used(const struct cgroup *cg)
-{
-	char buf[32];
-
-	for (unsigned i = 0; i < cg->n; i++)
-		if (cg->g[i].memory &&
-		    host_read_file(cg->g[i].fd,
-				   cg->g[i].v2 ? "memory.current" : "memory.usage_in_bytes", buf,
-				   sizeof(buf)) > 0)
-			return strtoull(buf, NULL, 10);
-	return 0;
-}
-
 /* ---- removal ----------------------------------------------------------- */
 
 /* The groups that the guest made in its own, deepest first. */

@@ -95,9 +95,11 @@ static int bind_null_console(int dev)
 	return ret;
 }
 
-static int fill_dev(int dev, struct ns_error *err)
+static int fill_dev(const struct root *root, int dev, struct ns_error *err)
 {
-	const char *const shm[] = { "mode", "1777", NULL };
+	char text[ROOT_SIZE_TEXT];
+	const char *size = root_tmpfs_size(root, text);
+	const char *const shm[] = { "mode", "1777", size ? "size" : NULL, size, NULL };
 	int ret;
 
 	bind_nodes(dev);
@@ -130,7 +132,7 @@ int root_build_dev(struct root *root, struct ns_error *err)
 
 	root->dev = root_mount_at(root, "dev", "tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
 				  options, err);
-	return root->dev < 0 ? root->dev : fill_dev(root->dev, err);
+	return root->dev < 0 ? root->dev : fill_dev(root, root->dev, err);
 }
 
 int root_keep(struct root *root, struct root_kept *ret, struct ns_error *err)

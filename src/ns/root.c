@@ -131,6 +131,12 @@ int root_mount_at(const struct root *root, const char *name, const char *type, u
 	return take_fd(&fd);
 }
 
+const char *root_tmpfs_size(const struct root *root, char buf[ROOT_SIZE_TEXT])
+{
+	snprintf(buf, ROOT_SIZE_TEXT, "%llu", (unsigned long long)root->cfg.tmpfs_bytes);
+	return root->cfg.tmpfs_bytes ? buf : NULL;
+}
+
 const char *root_cover(struct root *root)
 {
 	struct stat st;
@@ -143,7 +149,9 @@ const char *root_cover(struct root *root)
 
 static int staging_mount(struct root *root, struct ns_error *err)
 {
-	const char *const options[] = { "mode", "0755", NULL };
+	char text[ROOT_SIZE_TEXT];
+	const char *size = root_tmpfs_size(root, text);
+	const char *const options[] = { "mode", "0755", size ? "size" : NULL, size, NULL };
 	cleanup_fd int fd = -1;
 	int ret;
 
@@ -159,7 +167,9 @@ static int staging_mount(struct root *root, struct ns_error *err)
 static int build_tmpfs(struct root *root, const char *name, const char *mode, int *ret_fd,
 		       struct ns_error *err)
 {
-	const char *const options[] = { "mode", mode, NULL };
+	char text[ROOT_SIZE_TEXT];
+	const char *size = root_tmpfs_size(root, text);
+	const char *const options[] = { "mode", mode, size ? "size" : NULL, size, NULL };
 	int fd = root_mount_at(root, name, "tmpfs", MOUNT_PLAIN, options, err);
 
 	/* A read-only root without the directory: programs cope, so say it and go on. */

@@ -18,6 +18,7 @@
 #define WEIR_NS_ROOT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "ns/error.h"
 
@@ -33,6 +34,7 @@ struct root_config {
 	bool own_net;		/* the net namespace is the guest's: sysfs may be mounted */
 	bool own_cgroup;	/* so is the cgroup namespace */
 	bool own_group;		/* and its root is the guest's own group, to be written */
+	uint64_t tmpfs_bytes;	/* what a tmpfs of the guest may hold; 0: as the host has it */
 	bool identity_risk;	/* host id 0 is in the guest's map: protect /proc more */
 };
 

@@ -32,6 +32,10 @@ int root_place(const struct root *root, const char *name, mode_t mode, struct ns
 int root_mount_at(const struct root *root, const char *name, const char *type, unsigned attrs,
 		  const char *const *options, struct ns_error *err);
 
+/* The size of a tmpfs as a mount option's value in @buf, or NULL for the host's. */
+#define ROOT_SIZE_TEXT 24
+const char *root_tmpfs_size(const struct root *root, char buf[ROOT_SIZE_TEXT]);
+
 int root_build_dev(struct root *root, struct ns_error *err);
 /* @host_sys: a clone of the host's /sys to use, taken from it; or -1 */
 int root_build_sys(struct root *root, int *host_sys, struct ns_error *err);

@@ -470,7 +470,7 @@ def without_all_that_is_optional(case):
 @test("faults", users=("root", "user"), policies=("hosting",))
 def memory_limit_without_cgroups(case):
     """A limit that cannot be kept is refused by name."""
-    r = case.run("/bin/echo", "started", options=["--set", "guest.memory=64M"],
+    r = case.run("/bin/echo", "started", options=["--set", "guest.memory=64M", "--set", "memory.budget=cgroup"],
                  env={"WEIR_TEST_MASK": "cgroup2,cgroup1"})
     case.one_line_error(r, (2, 125), r"memory|cgroup")
     case.equal("nothing was started", r.out, "")

@@ -1,0 +1,410 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Suite "memory": a guest has the memory it was given, grows, shrinks and gives back
+
+The truth is the host's: the guest's group (its path is in the state directory) or,
+under a strict budget, the sizes of its processes in /proc.
+"""
+
+import json
+import os
+import re
+import subprocess
+
+import harness
+from harness import Failed, Skipped, test, wait_until
+
+MIB = 1 << 20
+NO_CGROUP = {"WEIR_TEST_MASK": "cgroup2,cgroup1"}
+BY_GROUP = ("root",)	# who may have a group with a memory limit wherever these tests run
+PROGRAMS = ("memory/eat",)
+
+
+def memory(size, *more):
+    return ["--set", f"guest.memory={size}", *more]
+
+
+class Guest:
+    """A detached guest of so much memory that sleeps."""
+
+    def __init__(self, case, size="256M", options=()):
+        self.case = case
+        self.name = case.detached("sleep", "600", options=memory(size, *options))
+
+    def sh(self, script, status=0):
+        r = self.case.weir("exec", self.name, "--", "/bin/sh", "-c", script)
+        self.case.status(r, status)
+        return r.out
+
+    def mem(self, *args, status=0):
+        r = self.case.weir("mem", "--json", self.name, *args)
+        self.case.status(r, status)
+        return json.loads(r.out)
+
+    def stats(self):
+        r = self.case.weir("stats", "--json", self.name)
+        self.case.status(r, 0)
+        return json.loads(r.out)["memory"]
+
+    def group(self):
+        """The directory of the group that counts its memory."""
+        with open(os.path.join(self.case.user.state_dir(), self.name, "cgroup")) as f:
+            for path in f.read().split("\n"):
+                for name in ("memory.current", "memory.usage_in_bytes"):
+                    if path and os.path.exists(os.path.join(path, name)):
+                        return path, name
+        raise Skipped("no group counts memory here")
+
+    def used(self):
+        with open(os.path.join(*self.group())) as f:
+            return int(f.read())
+
+    def limit(self):
+        path, name = self.group()
+        with open(os.path.join(path, "memory.max" if name == "memory.current" else "memory.limit_in_bytes")) as f:
+            return int(f.read())
+
+    def fill_cache(self, mib):
+        """Page cache that only this guest has: a file of the test's own, read inside."""
+        path = os.path.join(self.case.directory(), "data")
+        with open(path, "wb") as f:
+            for _ in range(mib):
+                f.write(os.urandom(MIB))
+        for _ in range(10):
+            # It is in the cache on the test's account until the host has let go of it.
+            with open(path, "rb") as f:
+                os.fsync(f.fileno())
+                os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            before = self.used()
+            self.sh(f"cat {path} >/dev/null")
+            if self.used() >= min(before + mib * MIB * 0.9, self.limit() * 0.9):
+                return path
+        raise Failed("what the guest reads is not on its account")
+
+
+def start_weir(case, *args):
+    """A weir command in the background; it is killed when the test ends."""
+    p = subprocess.Popen([case.ctx.weir, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, env=case.user.env(), cwd="/", start_new_session=True,
+                         **case.user.popen_ids())
+
+    def end():
+        # Tasks of the guest may hold the other ends of the pipes.
+        p.kill()
+        p.wait()
+        for f in (p.stdin, p.stdout, p.stderr):
+            f.close()
+
+    case.cleanups.append(end)
+    return p
+
+
+def near(case, what, got, want, slack):
+    case.true(f"{what}: {got / MIB:.1f} MiB, not within {slack / MIB:.0f} of {want / MIB:.1f}",
+              abs(got - want) <= slack)
+
+
+def eat(case, guest, *args):
+    """eat in a guest that runs, until it is ready: the Popen and how many MiB it has."""
+    p = start_weir(case, "exec", guest.name, "--", case.ctx.program("memory/eat"), *args)
+    line = p.stdout.readline().split()
+    if line[:1] != [b"ready"]:
+        raise Failed(f"eat {args}: not ready: {line} {p.stderr.read().decode()}")
+    return p, int(line[1])
+
+
+def say(p):
+    p.stdin.write(b"\n")
+    p.stdin.flush()
+
+
+# -- a group counts ----------------------------------------------------------
+
+
+@test("memory", users=BY_GROUP, programs=PROGRAMS)
+def what_was_freed_is_back_at_the_host(case):
+    guest = Guest(case, "512M")
+    guest.sh("true")
+    before = guest.used()
+    p, got = eat(case, guest, "400")
+    case.equal("allocated", got, 400)
+    full = guest.used()
+    case.true(f"the host counts it ({full >> 20} MiB)", full >= 400 * MIB)
+    say(p)
+    case.equal("freed", p.stdout.readline(), b"freed\n")
+    wait_until(lambda: full - guest.used() >= (full - before) * 0.95)
+    case.true("at least 95 % is back", full - guest.used() >= (full - before) * 0.95)
+
+
+@test("memory", users=BY_GROUP, programs=PROGRAMS)
+def out_of_memory_ends_a_task_of_this_guest_only(case):
+    guest, other = Guest(case, "64M"), Guest(case, "64M")
+    q, got = eat(case, other, "30")
+    r = case.weir("exec", guest.name, "--", case.ctx.program("memory/eat"), "100")
+    case.status(r, 137)
+    wait_until(lambda: "out of memory" in case.weir("log", guest.name).out)
+    case.matches("log", case.weir("log", guest.name).out, r"memory: out of memory: the host killed 1 task")
+    case.equal("kills", guest.stats()["oom_kills"], 1)
+    case.equal("kills of the other", other.stats()["oom_kills"], 0)
+    say(q)
+    case.equal("the other goes on", q.stdout.readline(), b"freed\n")
+    guest.sh("true")
+
+
+@test("memory", users=BY_GROUP)
+def unplugged_memory_is_seen_at_once(case):
+    guest = Guest(case)
+    guest.fill_cache(150)
+    case.true("the cache is the guest's", guest.used() > 150 * MIB)
+    got = guest.mem("unplug", "128M")
+    case.equal("got", got["work"]["got_bytes"], 128 * MIB)
+    case.equal("limit", got["limit_bytes"], 128 * MIB)
+    case.equal("unplugged", guest.stats()["unplugged_bytes"], 128 * MIB)
+    case.equal("the group's limit", guest.limit(), 128 * MIB)
+    case.true("and what it holds", guest.used() <= 128 * MIB)
+    for size, action in ((128, None), (192, "plug")):
+        if action:
+            guest.mem(action, "64M")
+        case.matches("meminfo", guest.sh("cat /proc/meminfo"), rf"MemTotal: +{size * 1024} kB")
+        case.equal("sysconf", guest.sh("getconf _PHYS_PAGES").strip(), str(size * 256))
+        case.matches("sysinfo", guest.sh("busybox free -m || free -m"), rf"Mem: +{size}\b")
+    case.equal("the group's limit", guest.limit(), 192 * MIB)
+
+
+@test("memory", users=BY_GROUP)
+def nothing_is_taken_below_the_floor(case):
+    guest = Guest(case, options=["--set", "memory.floor=48M"])
+    r = case.weir("mem", guest.name, "unplug", "500M")
+    case.status(r, 1)
+    case.matches("why", r.err, "^weir: mem: not all of it: floor$")
+    case.equal("limit", guest.limit(), 48 * MIB)
+    case.matches("it goes on", guest.sh("echo works; cat /proc/meminfo"), rf"(?s)works.*MemTotal: +{48 * 1024} kB")
+    case.equal("kills", guest.stats()["oom_kills"], 0)
+
+
+@test("memory", users=BY_GROUP, programs=PROGRAMS)
+def what_tasks_have_written_is_not_taken(case):
+    guest = Guest(case)
+    p, _ = eat(case, guest, "150")
+    got = guest.mem("unplug", "200M", status=1)
+    case.equal("why", got["work"]["why"], "floor")
+    case.true("what is left holds it", 150 * MIB < guest.limit() < 200 * MIB)
+    case.equal("said and so", guest.limit(), 256 * MIB - got["work"]["got_bytes"])
+    say(p)
+    case.equal("the task lives", p.stdout.readline(), b"freed\n")
+    case.equal("kills", guest.stats()["oom_kills"], 0)
+
+
+@test("memory", users=BY_GROUP)
+def a_deadline_that_is_over_changes_nothing(case):
+    guest = Guest(case)
+    guest.fill_cache(60)
+    before = guest.used()
+    for args in (("unplug", "128M"), ("release", "40M")):
+        got = guest.mem(*args, "--deadline", "1ns", status=1)
+        case.equal(args[0], (got["work"]["got_bytes"] // MIB, got["work"]["why"]), (0, "deadline"))
+    case.equal("limit", guest.limit(), 256 * MIB)
+    near(case, "used", guest.used(), before, 4 * MIB)
+
+
+@test("memory", users=BY_GROUP)
+def released_is_what_the_host_has_back(case):
+    guest = Guest(case)
+    guest.fill_cache(150)
+    before = guest.used()
+    got = guest.mem("release", "64M", "--clean")
+    near(case, "got", got["work"]["got_bytes"], before - guest.used(), 2 * MIB)
+    case.true("all of it", got["work"]["got_bytes"] >= 64 * MIB)
+    case.equal("limit", guest.limit(), 256 * MIB)
+    case.equal("released", guest.stats()["released_bytes"], got["work"]["got_bytes"])
+    got = guest.mem("release", "1G", status=1)
+    case.true("why", got["work"]["why"] in ("floor", "nothing left"))
+    case.true("there is little left", got["more"]["clean_bytes"] + got["more"]["dirty_bytes"] < 48 * MIB)
+    case.equal("kills", guest.stats()["oom_kills"], 0)
+
+
+@test("memory", users=BY_GROUP)
+def memory_is_taken_while_it_is_written(case):
+    guest = Guest(case)
+    path = guest.fill_cache(100)
+    p = start_weir(case, "exec", guest.name, "--", "/bin/sh", "-c",
+                        f"echo go; i=0; while [ $i -lt 8 ]; do cp {path} /var/tmp/copy && cmp {path} /var/tmp/copy || exit 3; "
+                        "rm /var/tmp/copy; i=$((i+1)); done; echo done")
+    case.equal("begun", p.stdout.readline(), b"go\n")
+    for _ in range(10):
+        r = case.weir("mem", "--json", guest.name, "release", "32M")
+        case.true("an answer", "got_bytes" in r.out)
+    case.equal("the copies are right", p.stdout.read(), b"done\n")
+    case.equal("kills", guest.stats()["oom_kills"], 0)
+
+
+@test("memory", users=BY_GROUP, serial=True)
+def pressure_on_the_host_has_caches_released(case):
+    if not os.path.exists("/proc/pressure/memory"):
+        raise Skipped("the host tells nothing of its pressure")
+    guest, off = Guest(case), Guest(case, options=["--set", "memory.release=off"])
+    guest.fill_cache(120)
+    off.fill_cache(20)
+    case.equal("nobody is asked yet", guest.stats()["released_bytes"], 0)
+    # A guest that has too little for what it reads again and again makes the host wait.
+    small = Guest(case, "24M")
+    path = small.fill_cache(120)
+    big = start_weir(case, "exec", small.name, "--", "/bin/sh", "-c", f"while :; do cat {path} >/dev/null; done")
+    wait_until(lambda: guest.stats()["released_bytes"] > 0, 30)
+    big.kill()
+    case.true("released", guest.stats()["released_bytes"] > 0)
+    case.equal("pressure", guest.stats()["pressure"], "some")
+    case.equal("release = off", (off.stats()["released_bytes"], off.stats()["pressure"]), (0, "unknown"))
+
+
+@test("memory", users=BY_GROUP)
+def half_of_it_is_a_tmpfs(case):
+    guest = Guest(case)
+    guest.sh("mkdir /mnt/a /mnt/b && mount -t tmpfs a /mnt/a && mount -t tmpfs -o size=200M b /mnt/b")
+    out = guest.sh("for d in /dev/shm /run / /mnt/a /mnt/b; do stat -f -c '%S %b' $d; done")
+    sizes = [int(a) * int(b) // MIB for a, b in (line.split() for line in out.splitlines())]
+    case.equal("sizes", sizes, [128, 128, 128, 128, 200])
+
+
+# -- nobody counts but weir ----------------------------------------------------
+
+
+def strict(size="256M", *more):
+    return memory(size, "--set", "memory.budget=strict", *more)
+
+
+def games(size):
+    def run(case):
+        r = case.program("memory/games", size, options=strict(f"{size}M"))
+        case.status(r, 0)
+        case.true("something was checked", r.out.count("ok ") > 15 and "FAILED" not in r.out)
+
+    return run
+
+
+for size in (64, 256):
+    harness.add("memory", f"strict-games-{size}", games(size), users=("root", "user", "single"),
+                programs=("memory/games",))
+
+
+@test("memory", users=("root", "user"), programs=PROGRAMS)
+def without_a_cgroup_the_budget_is_strict(case):
+    r = case.program("memory/eat", "500", options=memory("128M"), env=NO_CGROUP)
+    case.status(r, 0)
+    got = int(re.match(r"ready (\d+)", r.out).group(1))
+    case.true(f"{got} of 128 MiB", 100 <= got < 128)
+    r = case.run("true", options=memory("128M", "--set", "memory.budget=cgroup"), env=NO_CGROUP)
+    case.one_line_error(r, 125, "cgroup: limits cannot be kept: memory")
+
+
+def anonymous(case, guest):
+    """What the guest's processes have of their own, each page once."""
+    kernel = json.loads(case.weir("stats", "--json", guest).out)["guest"]["kernel_pid"]
+    total = 0
+    for pid in harness.descendants(kernel):
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as f:
+                total += sum(int(n) << 10 for n in re.findall(r"(?m)^Pss_Anon: +(\d+) kB", f.read()))
+        except OSError:
+            pass
+    return total
+
+
+@test("memory", users=("root",), programs=PROGRAMS)
+def strict_holds_against_a_fork_bomb(case):
+    name = case.detached("sleep", "600", options=strict("128M"))
+    p = start_weir(case, "exec", name, "--", case.ctx.program("memory/eat"), "20", "bomb")
+    case.matches("all children are through", p.stdout.readline().decode(), "ready 40")
+    used = anonymous(case, name)
+    case.true(f"the host counts {used >> 20} of 128 MiB", 60 * MIB < used <= 128 * MIB)
+    p.kill()
+    case.status(case.weir("exec", name, "--", "/bin/true"), 0)
+
+
+@test("memory", users=("root", "user"), programs=("memory/bss",))
+def strict_ends_what_brings_too_much_along(case):
+    name = case.detached("sleep", "600", options=strict("200M"))
+    first = start_weir(case, "exec", name, "--", case.ctx.program("memory/bss"), "100")
+    case.matches("the first", first.stdout.readline().decode(), "ready")
+    second = start_weir(case, "exec", name, "--", case.ctx.program("memory/bss"), "150")
+    # Killed when it is seen; or it gets no memory at its first call, if it was seen before that.
+    status = second.wait(20)
+    case.true(f"the second ends, {status}", status != 0)
+    log = case.weir("log", name).out
+    if status == 137:
+        case.matches("log", log, r"memory: out of memory: killed host process \d+ \(bss\), anon-rss:\d+kB, of 204800kB")
+    else:
+        case.true("it was refused memory", json.loads(case.weir("stats", "--json", name).out)["memory"]["refused_calls"] > 0)
+    case.equal("the first goes on", first.poll(), None)
+    say(first)
+    case.matches("the first lives", first.stdout.readline().decode(), "freed")
+    r = case.program("memory/bss", "150", options=strict("100M"))
+    case.true("what is larger than all memory does not start", r.status in (137, 139, 126))
+
+
+@test("memory", users=("root", "user"))
+def strict_tmpfs_is_bounded(case):
+    r = case.shell("mkdir /mnt/a && mount -t tmpfs -o size=100M a /mnt/a && stat -f -c '%S %b' /mnt/a /dev/shm;"
+                   "mount -t ramfs r /mnt/a; echo $?", options=strict("128M"))
+    case.status(r, 0)
+    lines = r.out.split("\n")
+    case.equal("sizes", [int(a) * int(b) // MIB for a, b in (line.split() for line in lines[:2])], [16, 16])
+    case.true("no ramfs", lines[2] != "0")
+
+
+@test("memory", users=("root", "user"), programs=PROGRAMS)
+def strict_grows_and_shrinks(case):
+    name = case.detached("sleep", "600", options=strict("256M"))
+    guest = Guest.__new__(Guest)
+    guest.case, guest.name = case, name
+    case.equal("got", guest.mem("unplug", "128M")["work"]["got_bytes"], 128 * MIB)
+    case.matches("meminfo", guest.sh("cat /proc/meminfo"), rf"MemTotal: +{128 * 1024} kB")
+    p, got = eat(case, guest, "300")
+    case.true(f"{got} of 128 MiB", 100 <= got < 128)
+    got = guest.mem("unplug", "64M", status=1)
+    case.equal("why", got["work"]["why"], "floor")
+    say(p)
+    case.equal("freed", p.stdout.readline(), b"freed\n")
+    case.equal("got", guest.mem("unplug", "32M")["work"]["got_bytes"], 32 * MIB)
+    guest.mem("plug", "100M")
+    r = case.weir("mem", name, "plug", "200M")
+    case.one_line_error(r, 1, "cannot have more than the 256M it began with")
+    case.equal("budget", guest.stats()["budget"], "strict")
+
+
+# -- the command, and merging ----------------------------------------------------
+
+
+@test("memory", users=("root", "user"))
+def what_cannot_be_asked(case):
+    name = case.detached("sleep", "600")
+    for args, status, pattern in (
+            ((name, "unplug", "10M"), 1, "no limit of its own; start it with --set guest.memory=512M"),
+            ((name, "unplug"), 2, "unplug what\\? write a size such as 64M"),
+            ((name, "unplug", "much"), 2, "write a size of at least 4K"),
+            ((name, "shrink", "10M"), 2, "no such action; write show, plug, unplug or release"),
+            ((name, "plug", "10M", "--clean"), 2, "--clean is for release only"),
+            ((name, "release", "10M", "--deadline", "soon"), 2, "write a duration such as 500ms"),
+            (("nobody-here",), 1, "no guest named nobody-here runs"),
+    ):
+        case.one_line_error(case.weir("mem", *args), status, pattern)
+    case.matches("show", case.weir("mem", name).out, "^limit +none: the memory is the host's\n")
+
+
+@test("memory", users=("root", "user"))
+def all_guests_are_listed(case):
+    names = [case.detached("sleep", "600") for _ in range(2)]
+    r = case.weir("mem", "--all", "--json")
+    case.status(r, 0)
+    rows = {row["guest"]: row["processes"] for row in json.loads(r.out)}
+    for name in names:
+        case.true("has unique and shared memory", 0 < rows[name]["unique_bytes"] < rows[name]["shared_bytes"] * 10)
+    case.matches("as text", case.weir("mem", "--all").out, rf"(?m)^{re.escape(names[0])} ")
+
+
+@test("memory", users=("root", "user"), programs=("memory/merged",))
+def merge_opens_memory_to_ksm(case):
+    r = case.program("memory/merged", options=["--set", "memory.merge=yes"])
+    if r.status == 125 and "needs Linux 6.4" in r.err:
+        raise Skipped("the host has no PR_SET_MEMORY_MERGE")
+    case.equal("merged", (r.status, r.out), (0, "merge: 1\nmerge: 1\n"))
+    case.equal("not merged", case.program("memory/merged").out, "merge: 0\nmerge: 0\n")
