@@ -93,8 +93,10 @@ static int choose_budget(struct run *r, struct policy_error *err)
 	if (!r->policy->memory || r->policy->mem.budget != BUDGET_AUTO || cgroup_offers_memory())
 		return 0;
 	set = calloc(r->opt.nset + 1, sizeof(*set));
-	if (!set)
+	if (!set) {
+		snprintf(err->text, sizeof(err->text), "no memory for the policy");
 		return -ENOMEM;
+	}
 	for (size_t i = 0; i < r->opt.nset; i++)
 		set[i] = r->opt.set[i];
 	set[r->opt.nset] = (char *)"memory.budget=strict";
