@@ -29,6 +29,7 @@ extern const char *const memory_type_str[MEMORY_NUM_TYPES];
 struct memory_work {
 	enum memory_action action;
 	enum memory_type type;
+	bool answered;			/* somebody waits for it */
 	uint64_t bytes, deadline_ns;	/* asked for; host's monotonic clock */
 	uint64_t got_bytes;
 	const char *why;		/* not all: "floor", "deadline", "nothing left"; or NULL */

@@ -288,7 +288,7 @@ static void *work_thread(void *arg)
 			timer_delete(timer);
 	}
 	m->work.took_ns = host_now() - start;
-	if (m->client || m->work.action != MEMORY_RELEASE)
+	if (m->work.answered)
 		m->answer = answer(m);
 	host_write(m->done.fd, &one, sizeof(one));
 	return NULL;
@@ -339,6 +339,7 @@ int memory_work_start(struct memory *m, const struct memory_work *work, struct c
 	if (m->working)
 		return -EBUSY;
 	m->work = *work;
+	m->work.answered = client;
 	m->client = client;
 	ret = -pthread_create(&m->thread, NULL, work_thread, m);
 	m->working = ret == 0;
