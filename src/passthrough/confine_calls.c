@@ -36,7 +36,8 @@ const int confine_kernel_calls[] = {
 	C(fallocate), C(mkdir), C(mkdirat), C(rmdir), C(unlink), C(unlinkat), C(rename),
 	C(renameat), C(fchmod), C(fchown), C(fchownat), C(utimensat), C(getcwd), C(umask),
 	C(pipe2), C(splice), C(vmsplice), C(memfd_create), C(eventfd2), C(signalfd4),
-	C(timerfd_create), C(timerfd_settime), C(timerfd_gettime),
+	C(timerfd_create), C(timerfd_settime), C(timerfd_gettime), C(timer_create), C(timer_settime),
+	C(timer_delete),
 	/* the monitor, the agent, the control socket */
 	C(sendmsg), C(sendto), C(recvmsg), C(recvfrom), C(accept4), C(getsockopt), C(setsockopt),
 	C(shutdown),
