@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "cmd.h"
+#include "id_request.h"
 #include "run.h"
 #include "kernel/cleanup.h"
 #include "kernel/guest.h"
@@ -114,7 +115,7 @@ int run_load(struct run *r)
 			&r->policy, &err) < 0 || choose_budget(r, &err) < 0)
 		return cmd_fail(EXIT_USAGE, "%s", err.text);
 	r->policy->observe = r->opt.observe;
-	if (lanes_build(r->policy, &r->lanes, &err) < 0 || syscall_check(r->lanes, &err) < 0)
+	if (lanes_build(r->policy, &r->lanes, &err) < 0 || syscall_check(r->lanes, policy_keeps_ids(r->policy), &err) < 0)
 		return cmd_fail(EXIT_USAGE, "%s", err.text);
 	user = &r->policy->ns[POLICY_NS_USER];
 	if (geteuid() != 0 && user->mode != NS_MODE_NEW)
@@ -175,37 +176,6 @@ static char **guest_env(const struct policy *p)
 			env[n++] = entry;
 	}
 	return env;
-}
-
-static int choose_ids(struct run *r)
-{
-	static const enum id_want want[] = {
-		[IDS_AUTO] = ID_WANT_AUTO,
-		[IDS_SINGLE] = ID_WANT_SINGLE,
-		[IDS_RANGE] = ID_WANT_EXPLICIT,
-	};
-	struct id_request rq = {
-		.want_uid = want[r->policy->uid.mode],
-		.want_gid = want[r->policy->gid.mode],
-		.caller = geteuid(),
-		.caller_gid = getegid(),
-		.name = r->monitor.state.name,
-	};
-	const struct policy_ids *from[] = { &r->policy->uid, &r->policy->gid };
-	struct id_map *to[] = { &rq.uid, &rq.gid };
-	struct ns_error err = {};
-
-	for (int i = 0; i < 2; i++) {
-		to[i]->n = from[i]->nextents;
-		for (unsigned e = 0; e < from[i]->nextents; e++)
-			to[i]->e[e] = (struct id_extent){ from[i]->extent[e].guest,
-							  from[i]->extent[e].host,
-							  from[i]->extent[e].count };
-	}
-	if (ids_choose(&rq, &r->ids, &err) < 0)
-		return cmd_fail(EXIT_USAGE, "%s:%d: %s", r->policy->uid.pos.file,
-				r->policy->uid.pos.line, err.text);
-	return 0;
 }
 
 static void configure(struct run *r)
@@ -298,7 +268,7 @@ int run_guest(struct run *r)
 	ret = state_create(r->opt.name, state, err, sizeof(err));
 	if (ret < 0)
 		return cmd_fail(EXIT_NOSTART, "%s", err);
-	ret = choose_ids(r);
+	ret = ids_for_guest(r->policy, r->monitor.state.name, &r->ids);
 	if (ret) {
 		state_remove(state);
 		return ret;

@@ -89,22 +89,40 @@ static json_t *traps_json(const struct policy_table *t)
 	return list;
 }
 
+static bool watches(const struct lanes *l)
+{
+	for (unsigned i = 0; i < l->nrules; i++)
+		if (is_watch(l->rule[i].lane))
+			return true;
+	return false;
+}
+
+static bool reaches(const struct lanes *l, const struct continue_place *c)
+{
+	int nr;
+
+	switch (c->when) {
+	case CONTINUES_WATCH:
+		return watches(l);
+	case CONTINUES_IDS:
+		return policy_keeps_ids(l->policy);
+	case CONTINUES_CLOCKS:
+		return policy_clock_on(&l->policy->clock);
+	default:
+		nr = syscall_number(c->call);
+		return nr >= 0 && has_lane(l, nr, is_trap);
+	}
+}
+
 /* Handlers that this policy can reach and that may let the host go on. */
 static json_t *continues_json(const struct lanes *l)
 {
 	json_t *list = json_array();
-	bool watches = false;
 
-	for (unsigned i = 0; i < l->nrules; i++)
-		watches |= is_watch(l->rule[i].lane);
-	for (const struct continue_place *c = continue_places; c->file; c++) {
-		int nr = c->call ? syscall_number(c->call) : -1;
-
-		if (c->call ? nr >= 0 && has_lane(l, nr, is_trap) : watches)
-			json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "call",
-							      c->call ? c->call : "every call in lane watch",
+	for (const struct continue_place *c = continue_places; c->file; c++)
+		if (reaches(l, c))
+			json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "call", c->call,
 							      "file", c->file, "why", c->why));
-	}
 	return list;
 }
 

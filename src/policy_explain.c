@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "id_request.h"
 #include "kernel/util.h"
 #include "passthrough/groups.h"
 #include "passthrough/lanes_impl.h"
@@ -138,6 +139,15 @@ int policy_explain(int argc, char **argv, const struct policy_options *o)
 	if (argc == 0 || argc > 7)
 		return cmd_fail(EXIT_USAGE,
 				"policy explain: weir policy explain [-p POLICY] CALL [ARG0 ...]");
+	if (streq(argv[0], "ids") && argc == 1) {
+		int status;
+
+		if (policy_table_load(&t, o->policy, o, &err) < 0)
+			return cmd_fail(EXIT_USAGE, "%s", err.text);
+		status = policy_explain_ids(t.policy, o->json);
+		policy_table_free(&t);
+		return status;
+	}
 	nr = syscall_number(argv[0]);
 	if ((int)nr < 0 && (policy_parse_u64(argv[0], &nr) < 0 || nr >= LANES_MAX_NR))
 		return cmd_fail(EXIT_USAGE, "policy explain: %s is not a system call of x86-64; write its name or number",

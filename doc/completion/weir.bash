@@ -13,7 +13,7 @@ _weir_policies()
 {
 	local dir file
 
-	printf '%s\n' base hosting jail build time-lab all-trap
+	printf '%s\n' base hosting jail build time-lab id-lab all-trap
 	for dir in "${XDG_CONFIG_HOME:-$HOME/.config}/weir" /etc/weir /usr/local/share/weir/policies \
 		/usr/share/weir/policies; do
 		for file in "$dir"/*.policy; do

@@ -24,6 +24,7 @@
 #include "drivers/disks.h"
 #include "kernel/cleanup.h"
 #include "kernel/confine.h"
+#include "kernel/guestids.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
@@ -423,6 +424,7 @@ static const struct initcall {
 } initcalls[] = {
 	{ "event",	events_init,	events_exit },	 /* signals, monitor, timers */
 	{ "userns",	userns_init,	userns_exit },	 /* the guest's ids */
+	{ "ids",	guestids_init,	guestids_exit }, /* users and owners, if we keep them */
 	{ "cgroup",	cgroups_init,	cgroups_exit },	 /* the policy's limits */
 	{ "memory",	memory_init,	memory_exit },	 /* how much, and who counts it */
 	{ "sched",	sched_init,	sched_exit },	 /* the guest's CPUs */

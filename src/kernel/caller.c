@@ -14,6 +14,7 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/cred.h"
+#include "kernel/guestids.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -38,8 +39,12 @@ uint64_t caller_capabilities(const struct kernel *k, const struct call *c)
 {
 	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, c->tid };
 	struct __user_cap_data_struct d[2] = {};
+	struct idcred own;
 	uint64_t caps;
 
+	if (k->ids)
+		return guestids_caller((struct kernel *)k, c, &own) == 0 && in_guest_userns(k, c->tid) ?
+			       own.effective : 0;
 	if (host_call(SYS_capget, &h, d) < 0)
 		return 0;
 	caps = (uint64_t)d[1].effective << 32 | d[0].effective;
@@ -233,6 +238,14 @@ static int read_status(const struct kernel *k, pid_t tid, struct caller *ret)
 	parse_groups(field(status, "Groups"), &k->guest_gid, cred);
 	cred->caps = strtoull(field(status, "CapEff"), NULL, 16);
 	cred->umask = strtoul(field(status, "Umask"), NULL, 8);
+	if (k->ids) {
+		struct idcred own;
+
+		/* The host has one id for all, but what it asks are capabilities. */
+		if (idcred_get(k->ids->creds, tid, &own) < 0)
+			return -ESRCH;
+		cred->caps &= own.effective;
+	}
 	return 0;
 }
 

@@ -81,6 +81,7 @@ struct kernel {
 	bool nested_userns;		/* the policy lets the guest make user namespaces */
 
 	struct memory *memory;		/* its limit, and what changes it; NULL: not yet */
+	struct guest_ids *ids;		/* users and owners that we keep; NULL: the host does */
 	struct sched *sched;		/* its CPUs and tasks; NULL: not yet */
 	struct timekeeper *time;	/* NULL: the guest's clocks are the host's */
 	struct travel *travel;		/* NULL: they do not travel */
@@ -130,7 +131,7 @@ void ubd_exit(struct kernel *k);
 
 /* syscall.c: the handler of every door. */
 long syscall_handle(void *kernel, struct call *c);
-bool syscall_has_handler(int nr);
+bool syscall_has_handler(int nr, bool ids);	/* @ids: of a guest with ids of its own */
 
 /* control.c: the control socket. */
 int control_init(struct kernel *k, struct ns_error *err);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "kernel/guestids.h"
 #include "kernel/util.h"
 
 struct syscall_entry {
@@ -20,24 +21,43 @@ static const struct syscall_entry sys_call_table[] = {
 #undef SYSCALL
 };
 
-bool syscall_has_handler(int nr)
+/* Those that a guest with ids of its own does otherwise. */
+static const struct syscall_entry ids_call_table[] = {
+#define IDS_CALL(nr, name) [nr] = { #name, ids_##name },
+#include "kernel/ids_calls.def"
+#undef IDS_CALL
+};
+
+static const struct syscall_entry *find_entry(int nr, bool ids)
 {
-	return nr >= 0 && (size_t)nr < ARRAY_SIZE(sys_call_table) && sys_call_table[nr].handler;
+	if (nr < 0)
+		return NULL;
+	if (ids && (size_t)nr < ARRAY_SIZE(ids_call_table) && ids_call_table[nr].handler)
+		return &ids_call_table[nr];
+	if ((size_t)nr < ARRAY_SIZE(sys_call_table) && sys_call_table[nr].handler)
+		return &sys_call_table[nr];
+	return NULL;
+}
+
+bool syscall_has_handler(int nr, bool ids)
+{
+	return find_entry(nr, ids);
 }
 
 long syscall_handle(void *kernel, struct call *c)
 {
-	if (!syscall_has_handler(c->nr))
-		return -ENOSYS;
-	return sys_call_table[c->nr].handler(kernel, c);
+	struct kernel *k = kernel;
+	const struct syscall_entry *e = find_entry(c->nr, k->ids);
+
+	return e ? e->handler(k, c) : -ENOSYS;
 }
 
-int syscall_check(const struct lanes *l, struct policy_error *err)
+int syscall_check(const struct lanes *l, bool ids, struct policy_error *err)
 {
 	for (unsigned i = 0; i < lanes_count(l); i++) {
 		const struct lane_rule *r = lanes_rule(l, i);
 
-		if ((r->lane != LANE_TRAP && r->lane != LANE_FIX) || syscall_has_handler(r->nr))
+		if ((r->lane != LANE_TRAP && r->lane != LANE_FIX) || syscall_has_handler(r->nr, ids))
 			continue;
 		snprintf(err->text, sizeof(err->text),
 			 "%s:%d: the guest kernel cannot do %s; write watch, pass or deny ERRNO",

@@ -20,10 +20,11 @@
 
 /**
  * syscall_check() - Has every trapped call of a policy a handler?
+ * @ids: the guest keeps its ids itself, policy_keeps_ids()
  *
  * Return: 0, or -EINVAL with one line in @err.
  */
-int syscall_check(const struct lanes *l, struct policy_error *err);
+int syscall_check(const struct lanes *l, bool ids, struct policy_error *err);
 
 /* An argument as the C type that the host gives it: the high half of the
  * register is not looked at. */

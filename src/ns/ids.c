@@ -262,8 +262,7 @@ static uint32_t name_hash(const char *name)
 	return h ^ (h >> 16);
 }
 
-/* Does our own namespace have every id of the host? */
-static bool owns_all_ids(void)
+bool ids_own_all(void)
 {
 	unsigned inner, outer, count;
 	char buf[1024];
@@ -298,7 +297,7 @@ static int choose_auto_root(const struct id_owner *who, const char *name, struct
 	struct id_map sub = {};
 	uint32_t slots, start;
 
-	if (!owns_all_ids()) {
+	if (!ids_own_all()) {
 		snprintf(reason, size, "root of a user namespace: all ids it has");
 		return own_ids(who->what, guest);
 	}

@@ -59,6 +59,9 @@ struct id_choice {
  */
 int ids_choose(const struct id_request *req, struct id_choice *ret, struct ns_error *err);
 
+/* Does our own namespace have every id of the host? */
+bool ids_own_all(void);
+
 /* Parse "GUEST HOST COUNT [GUEST HOST COUNT]...". Return: 0 or -EINVAL, -E2BIG. */
 int ids_parse(const char *text, struct id_map *ret);
 

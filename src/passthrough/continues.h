@@ -9,8 +9,17 @@
 
 #include <stddef.h>
 
+/* Which policies can reach it. */
+enum continue_when {
+	CONTINUES_CALL,		/* where its call traps */
+	CONTINUES_WATCH,	/* where a call is in lane watch */
+	CONTINUES_IDS,		/* with [ids] uid = single */
+	CONTINUES_CLOCKS,	/* with clocks of the guest's own */
+};
+
 struct continue_place {
-	const char *call;	/* NULL: every call in lane watch */
+	const char *call;	/* its name, or those that share the place, in words */
+	enum continue_when when;
 	const char *file;
 	const char *why;
 };

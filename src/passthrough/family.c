@@ -145,7 +145,7 @@ struct pair {
 
 static bool restricts(const struct lane_rule *r)
 {
-	return r->rule && !lane_passes(r->lane) && !(r->lane == LANE_DENY && r->err == ENOSYS);
+	return r->rule && !r->rule->fidelity && !lane_passes(r->lane) && !(r->lane == LANE_DENY && r->err == ENOSYS);
 }
 
 static bool refuses(const struct lane_rule *r)

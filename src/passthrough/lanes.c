@@ -169,7 +169,7 @@ static int check_needed(const struct lanes *l, struct policy_error *err)
 
 		if (l->first[nr] < l->first[nr + 1])
 			r = &l->rule[l->first[nr]];
-		if (lane_passes(r->lane) && lane_rule_always(r))
+		if ((lane_passes(r->lane) || (r->rule && r->rule->fidelity)) && lane_rule_always(r))
 			continue;
 		if (!r->rule)
 			snprintf(err->text, sizeof(err->text),

@@ -392,7 +392,9 @@ static int finish(struct loader *ld)
 		r = policy_disk_finish(ld);
 	if (r == 0)
 		r = policy_memory_finish(ld);
-	return r < 0 ? r : policy_derive(ld);
+	if (r == 0)
+		r = policy_derive(ld);
+	return r < 0 ? r : policy_ids_finish(ld);
 }
 
 /* Give back the room for rules that did not come. */

@@ -76,6 +76,7 @@ struct policy_rule {
 	unsigned ntests;	/* 0: unconditional, at most POLICY_MAX_TESTS */
 	struct policy_pos pos;
 	const char *text;	/* the line as written, for explain; owned by the policy */
+	bool fidelity;		/* stops for the right answer, keeps the guest from nothing */
 };
 
 enum policy_ns {
@@ -269,6 +270,10 @@ int policy_load_text(const char *file, const char *text, size_t len, struct poli
 
 /* The same with nothing but the embedded policies: what weir was built with. */
 int policy_load_shipped(const char *name, struct policy **ret, struct policy_error *err);
+
+/* Does the guest kernel keep users, groups and owners of files itself, over one id of
+ * the host? [ids] uid = single in a user namespace of the guest's own. */
+bool policy_keeps_ids(const struct policy *p);
 
 /* Write the resolved policy as a policy file, every key and rule, to @f. */
 struct _IO_FILE;

@@ -122,7 +122,7 @@ static int stop_some(struct loader *ld, const struct derived *d, const struct po
 }
 
 /* With tests, each rule that passes becomes a fix; without, a line overrides it. */
-static int do_not_pass(struct loader *ld, int nr, const struct policy_pos *pos, const char *text)
+int policy_derive_fix(struct loader *ld, int nr, const struct policy_pos *pos, const char *text)
 {
 	struct policy_rule r = { .nr = nr, .lane = LANE_FIX, .pos = *pos, .text = text };
 	size_t first = first_rule(ld->p, nr);
@@ -162,7 +162,7 @@ int policy_derive(struct loader *ld)
 		if (done == 0)
 			ret = stop_some(ld, d, pos);
 		else if (pos && done < 0)
-			ret = do_not_pass(ld, nr, pos, d->text);
+			ret = policy_derive_fix(ld, nr, pos, d->text);
 	}
 	return ret;
 }

@@ -11,6 +11,7 @@
  * policy_time.c those of [time], and the rules that a clock of the guest's needs
  * policy_travel.c those of [time] about time travel
  * policy_disk.c  those of [disk.N]
+ * policy_ids.c  the rules that ids of the guest's own bring
  * policy_value.c numbers, sizes, durations, constants, errno names, near words
  */
 #ifndef WEIR_PASSTHROUGH_POLICY_IMPL_H
@@ -135,6 +136,24 @@ void policy_show_time(const struct policy *p, struct _IO_FILE *f);
 
 /* Read the right side of a rule for one call, without adding it. @r->nr is set. */
 int policy_rule_parse(struct loader *ld, const struct policy_entry *e, struct policy_rule *r);
+
+/* A rule that another key brings, for what passes without it. */
+struct derived_rule {
+	const char *call, *argument;	/* NULL: whatever its arguments */
+	const char *lane;
+	const char *const *values;	/* of the argument, by name; NULL behind the last */
+	const char *level;		/* setsockopt: of the option, by name */
+};
+
+/* Add it for those of its values with which the call passes, if there are any. */
+int policy_derive_where_passed(struct loader *ld, const struct derived_rule *t,
+			       const struct policy_pos *pos);
+
+/* A call that passes, with any arguments, is fixed instead. @text: the policy's. */
+int policy_derive_fix(struct loader *ld, int nr, const struct policy_pos *pos, const char *text);
+
+/* When all is read: the rules of [ids] uid = single. */
+int policy_ids_finish(struct loader *ld);
 
 /* Rules that follow from other keys; after all entries were used. */
 int policy_derive(struct loader *ld);

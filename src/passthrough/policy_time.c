@@ -163,12 +163,7 @@ int policy_set_stamps(struct loader *ld, const struct policy_entry *e)
 /* ---- rules -------------------------------------------------------------- */
 
 /* What a call needs when the guest has clocks of its own. */
-static const struct time_rule {
-	const char *call, *argument;	/* NULL: whatever its arguments */
-	const char *lane;
-	const char *const *values;	/* of the argument, by name; NULL behind the last */
-	const char *level;		/* setsockopt: of the option, by name */
-} time_rules[] = {
+static const struct derived_rule time_rules[] = {
 	/* the first calls of a fresh image */
 	{ "brk", "brk", "trap", (const char *const[]){ "0", NULL } },
 	{ "arch_prctl", "code", "trap", (const char *const[]){ "ARCH_SET_FS", NULL } },
@@ -194,7 +189,7 @@ static const struct time_rule {
 };
 
 /* And when the times of files are on that clock, too: what shows or sets them. */
-static const struct time_rule stamp_rules[] = {
+static const struct derived_rule stamp_rules[] = {
 	{ "stat", NULL, "fix", NULL },	    { "fstat", NULL, "fix", NULL },
 	{ "lstat", NULL, "fix", NULL },	    { "newfstatat", NULL, "fix", NULL },
 	{ "statx", NULL, "fix", NULL },	    { "utime", NULL, "fix", NULL },
@@ -213,7 +208,7 @@ static uint64_t value_of(const char *name)
 
 /* Does a call with this in one argument, a level if it has one, and 0 in the others,
  * pass? */
-static bool call_passes(const struct policy *p, int nr, const struct time_rule *t,
+static bool call_passes(const struct policy *p, int nr, const struct derived_rule *t,
 			const char *value)
 {
 	struct call_arg which = { .index = 0 }, level = { .index = 0 };
@@ -233,7 +228,7 @@ static bool call_passes(const struct policy *p, int nr, const struct time_rule *
 }
 
 /* " A B" of those values with which the call passes. */
-static size_t passing_values(const struct policy *p, int nr, const struct time_rule *t, char *buf,
+static size_t passing_values(const struct policy *p, int nr, const struct derived_rule *t, char *buf,
 			     size_t size)
 {
 	size_t n = 0;
@@ -244,7 +239,8 @@ static size_t passing_values(const struct policy *p, int nr, const struct time_r
 	return n;
 }
 
-static int add_time_rule(struct loader *ld, const struct time_rule *t, const struct policy_pos *pos)
+int policy_derive_where_passed(struct loader *ld, const struct derived_rule *t,
+			       const struct policy_pos *pos)
 {
 	struct policy_rule r = { .nr = syscall_number(t->call), .pos = *pos };
 	struct policy_entry e = { .section = "syscalls", .key = t->call, .pos = *pos };
@@ -279,13 +275,13 @@ static const struct policy_pos *clock_pos(const struct policy_clock *c)
 	return c->settable ? &c->settable_pos : &c->idle_pos;
 }
 
-static int add_time_rules(struct loader *ld, const struct time_rule *t, size_t n,
+static int add_time_rules(struct loader *ld, const struct derived_rule *t, size_t n,
 			  const struct policy_pos *pos)
 {
 	int ret = 0;
 
 	for (size_t i = 0; i < n && ret == 0; i++)
-		ret = add_time_rule(ld, &t[i], pos);
+		ret = policy_derive_where_passed(ld, &t[i], pos);
 	return ret;
 }
 

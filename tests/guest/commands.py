@@ -606,7 +606,7 @@ def half_a_terminal(case):
 
 @test("commands", policies=(None,))
 def policy_commands(case):
-    for name in ("base", "hosting", "jail", "all-trap", "build", "time-lab"):
+    for name in ("base", "hosting", "jail", "all-trap", "build", "time-lab", "id-lab"):
         case.status(case.weir("policy", "check", name), 0)
         shown = case.status(case.weir("policy", "show", name), 0).out
         case.matches("a resolved policy", shown, r"(?m)^\[syscalls\]")

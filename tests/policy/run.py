@@ -51,7 +51,7 @@ def run_file(folder, name, work):
         args = [f"./{name}.policy" if a == "FILE" else a for a in args]
         out, status = weir(args, os.path.join(work, folder))
         # The lines of shipped policies move.
-        got += re.sub(r"\b(?<!/)(base|hosting|jail|build|time-lab|all-trap)\.policy:\d+", r"\1.policy:N", out)
+        got += re.sub(r"\b(?<!/)(base|hosting|jail|build|time-lab|id-lab|all-trap)\.policy:\d+", r"\1.policy:N", out)
         got += f"exit {status}\n"
     expect = os.path.join(HERE, folder, name + ".expect")
     if UPDATE:
@@ -132,7 +132,7 @@ def run_faults(d):
 
 def run_shipped(d):
     """A shown policy is a policy, and means the same."""
-    for name in ["base", "hosting", "jail", "build", "time-lab", "all-trap"]:
+    for name in ["base", "hosting", "jail", "build", "time-lab", "id-lab", "all-trap"]:
         out, status = weir(["policy", "show", name], d)
         write(f"{d}/{name}-shown.policy", out)
         out, status = weir(["policy", "diff", name, f"./{name}-shown.policy"], d)

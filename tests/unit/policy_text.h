@@ -64,6 +64,6 @@ static inline struct policy *shipped(const char *name)
 }
 
 static const char *const shipped_names[] = { "base", "hosting", "jail", "build", "time-lab",
-					    "all-trap" };
+					    "id-lab", "all-trap" };
 
 #endif
