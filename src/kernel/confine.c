@@ -59,6 +59,11 @@ static bool has_disks(const struct kernel *k)
 	return k->disks != NULL;
 }
 
+static bool has_ids(const struct kernel *k)
+{
+	return policy_keeps_ids(k->cfg->policy);
+}
+
 /* Times of files are looked at and set by us. */
 static bool has_stamps(const struct kernel *k)
 {
@@ -78,6 +83,8 @@ static const struct kept {
 	{ CAP_SETUID,		has_stamps },	/* cred.c: a caller's ids, for a moment */
 	{ CAP_SETGID,		has_stamps },
 	{ CAP_FOWNER,		has_stamps },	/* the times of a file that is a caller's with that right */
+	{ CAP_FOWNER,		has_ids },	/* owners and modes: ids_*.c */
+	{ CAP_SYS_PTRACE,	has_ids },	/* whose task is it */
 	{ CAP_KILL,		shares_userns },
 	{ CAP_SYS_PTRACE,	shares_userns },
 };
@@ -136,6 +143,7 @@ static const struct {
 } more_for[] = {
 	{ "clocks of the guest's own", has_clocks },
 	{ "disks", has_disks },
+	{ "users over one id", has_ids },
 };
 
 static enum confine_filter choose_filter(const struct kernel *k, const char **ret_why)

@@ -67,6 +67,11 @@ const int confine_more_calls[] = {
 	C(ptrace), C(tkill),
 	/* times of files: cred.c */
 	C(setresuid), C(setresgid), C(setgroups), C(capset),
+	/* users over one id: ids_*.c */
+	C(setxattr), C(lsetxattr), C(fsetxattr), C(getxattr), C(lgetxattr), C(fgetxattr),
+	C(listxattr), C(llistxattr), C(flistxattr), C(removexattr), C(lremovexattr),
+	C(fremovexattr), C(symlinkat), C(mknodat), C(linkat), C(renameat2), C(chmod), C(fchmodat),
+	C(chdir), C(fchdir), C(truncate), C(bind), C(connect),
 	/* disks: aio.c */
 	C(io_submit), C(io_getevents), C(io_pgetevents), C(io_cancel), C(io_destroy), C(fsync),
 	C(fdatasync), C(preadv), C(pwritev), C(preadv2), C(pwritev2),
@@ -94,6 +99,9 @@ static const struct tested {
 	{ C(prctl), { 0, SCMP_CMP_MASKED_EQ, LOW, PR_SET_NAME } },
 	{ C(prctl), { 0, SCMP_CMP_MASKED_EQ, LOW, PR_GET_NAME } },
 	{ C(prctl), { 0, SCMP_CMP_MASKED_EQ, LOW, PR_CAPBSET_READ } },
+}, tested_more[] = {
+	/* a thread's directory of its own: ids_path.c */
+	{ C(unshare), { 0, SCMP_CMP_EQ, CLONE_FS } },
 };
 
 static int add_list(scmp_filter_ctx ctx, const int *nr)
@@ -105,12 +113,21 @@ static int add_list(scmp_filter_ctx ctx, const int *nr)
 	return ret;
 }
 
+static int add_tested(scmp_filter_ctx ctx, const struct tested *t, size_t n)
+{
+	int ret = 0;
+
+	for (size_t i = 0; ret == 0 && i < n; i++)
+		ret = seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, t[i].nr, 1, t[i].test);
+	return ret;
+}
+
 static int add_calls(scmp_filter_ctx ctx)
 {
 	int ret = add_list(ctx, confine_kernel_calls);
 
-	for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(tested); i++)
-		ret = seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, tested[i].nr, 1, tested[i].test);
+	if (ret == 0)
+		ret = add_tested(ctx, tested, ARRAY_SIZE(tested));
 	/* The other filter's. */
 	return ret ?: seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, C(clone3), 0);
 }
@@ -119,7 +136,9 @@ static int add_more(scmp_filter_ctx ctx)
 {
 	int ret = add_calls(ctx);
 
-	return ret ?: add_list(ctx, confine_more_calls);
+	if (ret == 0)
+		ret = add_list(ctx, confine_more_calls);
+	return ret ?: add_tested(ctx, tested_more, ARRAY_SIZE(tested_more));
 }
 
 /* clone3's flags lie in memory, where no filter sees them; libc falls back to
