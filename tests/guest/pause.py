@@ -98,14 +98,14 @@ def pause_and_resume(case):
 
 @test("commands", users=("root", "user"), programs=["guest/pausable"])
 def pause_without_lists_of_children(case):
-    """CONFIG_PROC_CHILDREN is not everywhere: then all parents are asked for."""
+    """CONFIG_PROC_CHILDREN is not everywhere: then all parents are asked for. That takes longer than a process lives
+    that does nothing but fork, which may not be caught so (doc/caveats.md)."""
     for mask in ("procchildren", "procchildren,cgroup2,cgroup1"):
-        for args in (["tasks", "100"], ["forks"]):
-            load = Load(case, *args, env={"WEIR_TEST_MASK": mask})
-            for _ in range(3):
-                load.pause_and_resume(f"{args[0]} without {mask}")
-            case.status(case.weir("kill", load.name), 0)
-            load.p.wait(15)
+        load = Load(case, "tasks", "100", env={"WEIR_TEST_MASK": mask})
+        for _ in range(3):
+            load.pause_and_resume(f"tasks without {mask}")
+        case.status(case.weir("kill", load.name), 0)
+        load.p.wait(15)
 
 
 @test("commands", policies=("all-trap",), programs=["guest/pausable"])
