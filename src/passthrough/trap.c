@@ -226,25 +226,22 @@ static void leave(struct door *d)
 /* Not a receiver: wait to be one. Return: false if the thread shall end. */
 static bool park(struct door *d)
 {
-	bool ok = true;
+	bool parked = false, claimed = false;
 
 	pthread_mutex_lock(&d->lock);
-	while (!atomic_load(&d->stopping)) {
-		if (claim(d)) {
-			pthread_mutex_unlock(&d->lock);
-			return true;
-		}
-		if (d->nparked >= DOOR_MAX_PARKED && ok)
+	while (!atomic_load(&d->stopping) && !(claimed = claim(d))) {
+		if (!parked && d->nparked >= DOOR_MAX_PARKED)
 			break;
-		if (ok)
-			d->nparked++;
-		ok = false;
+		d->nparked += !parked;
+		parked = true;
 		pthread_cond_wait(&d->unpark, &d->lock);
 	}
-	if (!ok)
-		d->nparked--;
-	leave(d);
-	return false;
+	d->nparked -= parked;
+	if (claimed)
+		pthread_mutex_unlock(&d->lock);
+	else
+		leave(d);
+	return claimed;
 }
 
 void call_slow(struct call *c)
