@@ -18,8 +18,7 @@
 
 int hostproc_parse_stat(char *text, struct hostproc_stat *ret)
 {
-	unsigned long long utime, stime, start;
-	long long cutime, cstime;
+	unsigned long long utime, stime, cutime, cstime, start;
 	uint64_t tick = NSEC_PER_SEC / sysconf(_SC_CLK_TCK);
 	char *name, *rest;
 	unsigned flags;
@@ -32,7 +31,7 @@ int hostproc_parse_stat(char *text, struct hostproc_stat *ret)
 	*rest = '\0';
 	*ret = (struct hostproc_stat){};
 	snprintf(ret->comm, sizeof(ret->comm), "%s", name + 1);
-	if (sscanf(rest + 1, " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d "
+	if (sscanf(rest + 1, " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d "
 		   "%*d %*d %llu %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
 		   &ret->state, &ret->ppid, &flags, &utime, &stime, &cutime, &cstime, &start,
 		   &ret->cpu) != 9)

@@ -264,9 +264,13 @@ static const char *counted_by(const struct kernel *k)
 json_t *memory_stats(struct kernel *k)
 {
 	struct memory *m = k->memory;
-	uint64_t limit = memory_limit(k);
-	struct strict *s = memory_strict(k);
+	uint64_t limit;
+	struct strict *s;
 
+	if (!m)	/* not yet, or no more */
+		return json_object();
+	limit = memory_limit(k);
+	s = memory_strict(k);
 	return json_pack("{s:I, s:I, s:I, s:s, s:I, s:s, s:I, s:I, s:I}", "limit_bytes",
 			 (json_int_t)limit, "used_bytes", (json_int_t)memory_used(k),
 			 "unplugged_bytes",

@@ -395,6 +395,8 @@ int memory_request(struct kernel *k, json_t *msg, struct client *client, struct 
 	};
 	int ret;
 
+	if (!k->memory)
+		return ns_fail(err, -EAGAIN, "mem: the guest is starting");
 	if (action < 0 || kind < 0 || (action != MEMORY_SHOW && (bytes < 4096 || bytes >= INT64_MAX / 2)))
 		return ns_fail(err, -EINVAL, "unknown request");
 	ret = check(k->memory, &w, err);

@@ -29,6 +29,13 @@ struct table {
 };
 #define HEAD_BYTES offsetof(struct table, entry)
 
+/* What a field says when the table lies elsewhere. Any image may have any numbers
+ * there: they wrap, as addresses do. */
+static int32_t shifted(int32_t field, uint32_t by)
+{
+	return (int32_t)((uint32_t)field + by);
+}
+
 /* The first program header of a type, copied; its offset, or 0. */
 static uint64_t find_header(const unsigned char *image, size_t size, uint32_t type, Elf64_Phdr *ret)
 {
@@ -66,7 +73,7 @@ size_t image_unwind(unsigned char *image, size_t size, uint32_t at, const struct
 	Elf64_Phdr ph, load;
 	uint64_t header = find_header(image, size, PT_GNU_EH_FRAME, &ph);
 	uint64_t load_header = find_header(image, size, PT_LOAD, &load);
-	int32_t moved;
+	uint32_t moved;
 	size_t bytes;
 
 	if (!header || !load_header || !read_table(image, size, &ph, &t))
@@ -74,11 +81,11 @@ size_t image_unwind(unsigned char *image, size_t size, uint32_t at, const struct
 	bytes = HEAD_BYTES + (t.count + 1) * sizeof(struct entry);
 	if (at > size || bytes > size - at)
 		return 0;
-	moved = (int32_t)((int64_t)ph.p_vaddr - at);
-	t.eh_frame += moved;
+	moved = (uint32_t)ph.p_vaddr - at;
+	t.eh_frame = shifted(t.eh_frame, moved);
 	for (uint32_t i = 0; i < t.count; i++) {
-		t.entry[i].code += moved;
-		t.entry[i].fde += moved;
+		t.entry[i].code = shifted(t.entry[i].code, moved);
+		t.entry[i].fde = shifted(t.entry[i].fde, moved);
 	}
 	t.entry[t.count].code = new->code - at;
 	t.entry[t.count].fde = new->fde - at;

@@ -58,11 +58,12 @@ static void call(enum door door, int nr, long arg)
 	__builtin_trap();
 }
 
-/* The wait status, or 0 after the half second that a call may block; a number that
- * nobody has cannot block, it is only slow on a busy host. */
-static int wait_or_kill(pid_t pid, int nr)
+/* The wait status, or 0 after the half second that a call may block; one that is
+ * refused cannot block, it is only slow on a busy host. */
+static int wait_or_kill(pid_t pid, enum door door, int nr)
 {
-	struct timespec ts = { .tv_sec = nr > 480 ? 30 : 0, .tv_nsec = 500000000 };
+	bool refused = door != X86_64 || nr > 480;
+	struct timespec ts = { .tv_sec = refused ? 2 : 0, .tv_nsec = 500000000 };
 	sigset_t set;
 	int status;
 
@@ -138,7 +139,7 @@ int main(int argc, char **argv)
 				dup2(null, 2);
 				call(door, nr, args[a]);
 			}
-			status = wait_or_kill(pid, nr);
+			status = wait_or_kill(pid, door, nr);
 			if (door == X86_64)
 				judge_native(nr, answer[nr], status);
 			else

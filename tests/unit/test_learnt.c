@@ -304,7 +304,7 @@ static struct lanes *imported(const char *json, uint64_t caps, struct policy **r
 	struct lanes *l = built(base), *ret_lanes;
 	struct oci_profile profile;
 	struct policy_error err;
-	char *text;
+	char *text = NULL;
 
 	if (oci_read("p.json", json, strlen(json), caps, &profile, &err) < 0 ||
 	    oci_import("p.json", &profile, l, "base", &text, &err) < 0)
