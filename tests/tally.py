@@ -8,7 +8,7 @@
 FILE is TAP; with --meson the TAP of each program is taken from Meson's log of the
 run, and a program without TAP counts as one test. STATUS is how the run ended: a
 run that failed, or did not come to its plan's end, without a test that says so
-counts as one failure more. Prints failures, then each reason for a skip with how
+counts as one failure more. Prints failures, what was unsteady, then each reason for a skip with how
 often it came, and last "N passed, N failed, N skipped". Exit status 1 on failures.
 """
 import collections
@@ -23,6 +23,7 @@ PLAN = re.compile(r"^1\.\.(\d+)\s*(?:# SKIP\s*(.*))?$", re.I)
 class Tally:
     def __init__(self):
         self.passed, self.failures, self.skips = 0, [], collections.Counter()
+        self.unsteady = []
 
     def skip(self, reason):
         self.skips[reason.strip() or "no reason given"] += 1
@@ -47,6 +48,9 @@ class Tally:
                 else:
                     detail = [prefix + name.strip()]
                     self.failures.append(detail)
+            elif line.startswith("# unsteady: "):
+                detail = [prefix + line[len("# unsteady: "):]]
+                self.unsteady.append(detail)
             elif line.startswith("# failed: "):
                 detail = None	# tests/run's own list of them
             elif line.startswith("#") and detail is not None and len(detail) < 16:
@@ -97,6 +101,10 @@ def main():
         tally.fail(f"{log}: {why}, no test said so", ["# " + x for x in text.splitlines()[-20:]])
     for what, *detail in tally.failures:
         print(f"FAILED  {what}")
+        for line in detail:
+            print(f"        {line}")
+    for what, *detail in tally.unsteady:
+        print(f"unsteady, passed when run again: {what}")
         for line in detail:
             print(f"        {line}")
     for reason, n in sorted(tally.skips.items()):

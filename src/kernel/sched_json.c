@@ -198,8 +198,11 @@ json_t *sched_tasks_json(struct kernel *k)
 	if (n)
 		qsort(all, n, sizeof(*all), by_guest_pid);
 	for (unsigned i = 0; i < n; i++) {
-		json_t *t = task_json(s, &all[i], guest_parent(all, n, all[i].ppid), now);
+		json_t *t = NULL;
 
+		/* One that was gone before it could be asked has no number to be shown by. */
+		if (all[i].guest_tid)
+			t = task_json(s, &all[i], guest_parent(all, n, all[i].ppid), now);
 		/* A name need not be text. */
 		if (t)
 			json_array_append_new(ret, t);
