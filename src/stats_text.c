@@ -73,8 +73,8 @@ static double real(json_t *array, size_t i)
 static void print_observer(json_t *observer, bool observing)
 {
 	const char *reason = json_string_value(json_object_get(observer, "reason"));
-	long long ns = number(observer, "records_cost_ns") + number(observer, "forks_cost_ns") +
-		       number(observer, "attach_cost_ns");
+	long long ns = number(observer, "records_cost_ns") + number(observer, "calls_cost_ns") +
+		       number(observer, "forks_cost_ns") + number(observer, "attach_cost_ns");
 
 	printf("        %s, at a cost of %.1f ms; %lld rests%s%s\n",
 	       observing ? "observed" : "not observed now", ns / 1e6, number(observer, "rests"),

@@ -116,6 +116,16 @@ int hostproc_status(pid_t tid, struct hostproc_status *ret)
 	return 0;
 }
 
+pid_t hostproc_last_pid(void)
+{
+	char text[128], *last;
+
+	if (host_read_file(AT_FDCWD, "/proc/loadavg", text, sizeof(text)) < 0)
+		return 0;
+	last = strrchr(text, ' ');
+	return last ? strtol(last, NULL, 10) : 0;
+}
+
 int hostproc_call(pid_t tid, struct hostproc_call *ret)
 {
 	char path[40], text[256], *end;

@@ -53,6 +53,9 @@ struct hostproc_status {
 void hostproc_parse_status(const char *text, struct hostproc_status *ret);
 int hostproc_status(pid_t tid, struct hostproc_status *ret);
 
+/* The last pid that was given out, /proc/loadavg's last number; 0: not known. */
+pid_t hostproc_last_pid(void);
+
 /* /proc/TID/syscall: the call that a thread sleeps in. */
 struct hostproc_call {
 	int nr;

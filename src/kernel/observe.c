@@ -31,14 +31,15 @@
 #include <time.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/calm.h"
 #include "kernel/hostproc.h"
 #include "kernel/log.h"
 #include "kernel/sched_impl.h"
 #include "kernel/util.h"
 #include "ns/feature.h"
 #include "passthrough/hostcall.h"
+#include "passthrough/trap.h"
 
-#define START_NS 10000000	/* a guest that is gone by then was never observed */
 #define TRAPS_WALK_NS LOADAVG_PERIOD_NS
 #define LOOK_NS 50000000	/* source = traps: what is newer need not be looked at again */
 #define LOST_WALK_NS 200000000	/* between two walks for lost records */
@@ -285,6 +286,26 @@ static uint64_t next_look(const struct sched *s, bool again)
 	return atomic_load(&s->traps) ? TRAPS_WALK_NS : again ? AGAIN_NS : 0;
 }
 
+static struct calm_sample sample_calm(void)
+{
+	return (struct calm_sample){
+		.ns = host_now(), .calls = door_all_calls(), .last_pid = hostproc_last_pid(),
+	};
+}
+
+/* Lock held, and given back meanwhile. A guest that is gone by then was never observed. */
+static void wait_for_calm(struct sched *s)
+{
+	struct calm_sample first = sample_calm(), a, b = first;
+
+	do {
+		a = b;
+		worker_wait(s, CALM_STEP_NS);
+		b = sample_calm();
+	} while (!s->ending && s->want == SCHED_SOURCE_AUTO &&
+		 !calm_between(&first, &a, &b, s->vcpus.nhost));
+}
+
 static void *worker_main(void *arg)
 {
 	struct sched *s = arg;
@@ -292,7 +313,7 @@ static void *worker_main(void *arg)
 
 	pthread_mutex_lock(&s->lock);
 	if (!s->ending)
-		worker_wait(s, START_NS);
+		wait_for_calm(s);
 	if (!s->ending) {
 		pthread_mutex_unlock(&s->lock);
 		choose_source(s);

@@ -11,6 +11,7 @@
 
 const char *const observe_cost_str[OBSERVE_NUM_COSTS] = {
 	[OBSERVE_COST_RECORDS] = "it switches so often",
+	[OBSERVE_COST_CALLS] = "its calls stop so often",
 	[OBSERVE_COST_FORKS] = "it forks so often",
 	[OBSERVE_COST_ATTACH] = "it has so many tasks",
 };

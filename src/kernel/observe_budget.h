@@ -13,7 +13,10 @@
  * Prices, measured on Linux 6.18 by tools/bench (rows pipe and fork with
  * sched.source = perf and = traps, two CPUs): 1.9 to 2.2 us for the four records
  * of a ping-pong's round trip; 12 us for a fork whose child ends at once, seven
- * records and two inherited events that are made, and freed at its end.
+ * records and two inherited events that are made, and freed at its end. A call
+ * that stops (row getppid, all-trap) is 3.5 us dearer, with two records: from an
+ * observed task to one that is not, the host takes the events off the CPU, which
+ * it need not between two that inherited the same.
  */
 #ifndef WEIR_KERNEL_OBSERVE_BUDGET_H
 #define WEIR_KERNEL_OBSERVE_BUDGET_H
@@ -22,6 +25,8 @@
 #include <stdint.h>
 
 #define OBSERVE_PRICE_RECORD 500	/* ns */
+#define OBSERVE_PRICE_CALL 2500		/* ns: that stops, besides its records */
+#define OBSERVE_FORK_RECORDS 7
 #define OBSERVE_PRICE_EVENT 4000	/* ns: one inherited, for each ring and fork */
 #define OBSERVE_SHARE 200		/* one part in so many */
 #define OBSERVE_SAVED 50000000		/* ns */
@@ -30,7 +35,7 @@
 
 /* What tokens go for. */
 enum observe_cost {
-	OBSERVE_COST_RECORDS, OBSERVE_COST_FORKS, OBSERVE_COST_ATTACH, OBSERVE_NUM_COSTS,
+	OBSERVE_COST_RECORDS, OBSERVE_COST_CALLS, OBSERVE_COST_FORKS, OBSERVE_COST_ATTACH, OBSERVE_NUM_COSTS,
 };
 extern const char *const observe_cost_str[OBSERVE_NUM_COSTS];
 

@@ -19,6 +19,7 @@
 #include "kernel/sched_impl.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
+#include "passthrough/trap.h"
 
 #define REST_MIN_NS 250000000	/* opening events again has its price, too */
 #define REST_LOOK_NS 100000000	/* between two looks at groups */
@@ -43,12 +44,17 @@ void rest_account(struct sched *s, uint64_t now, unsigned records)
 {
 	struct sleepwake *sw = atomic_load(&s->sw);
 	unsigned cpus = sw ? sleepwake_cpus(sw) : 0;
+	uint64_t calls = door_all_calls();
 
 	observe_budget_earn(&s->budget, now, sw ? sched_busy_ns(s, now) : OBSERVE_UNKNOWN);
 	observe_budget_spend(&s->budget, OBSERVE_COST_RECORDS,
 			     records * (uint64_t)OBSERVE_PRICE_RECORD);
 	observe_budget_spend(&s->budget, OBSERVE_COST_FORKS,
 			     (uint64_t)s->forked * cpus * OBSERVE_PRICE_EVENT);
+	if (sw)
+		observe_budget_spend(&s->budget, OBSERVE_COST_CALLS,
+				     (calls - s->calls) * OBSERVE_PRICE_CALL);
+	s->calls = calls;
 	s->forked = 0;
 	if (sw && s->want == SCHED_SOURCE_AUTO && observe_budget_is_spent(&s->budget))
 		s->rest_wanted = true;
@@ -113,6 +119,7 @@ void rest_end(struct sched *s)
 	placement_resume(&s->placement, now);
 	atomic_store(&s->sw, s->rested);
 	s->rested = NULL;
+	s->calls = door_all_calls();
 	s->forked = 0;
 	s->checked_ns = now;
 	s->walk_blind = true;

@@ -72,6 +72,7 @@ struct sched {
 	/* lock too: what observing costs, and the rests from it (rest.c) */
 	struct observe_budget budget;
 	unsigned forked;		/* in the drain that goes on */
+	uint64_t calls;			/* that had stopped up to the last */
 	bool rest_wanted;
 	struct sleepwake *rested;	/* observes nobody until rest_until_ns; sw is NULL meanwhile */
 	uint64_t rest_until_ns, rest_since_ns;

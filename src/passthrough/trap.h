@@ -77,6 +77,9 @@ int door_listener(const struct door *d);
  * to be received and of those that are being answered. */
 bool door_all_idle(void);
 
+/* How many calls have stopped so far, at all doors. */
+uint64_t door_all_calls(void);
+
 /* Did the host accept SYNC_WAKE_UP for this door? */
 bool door_sync_wakeup(const struct door *d);
 

@@ -30,6 +30,7 @@ static struct {
 	bool started;
 	_Atomic bool asleep;
 	struct door *doors;
+	uint64_t calls;		/* of doors that are closed */
 } watchdog = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
 
 void trap_watchdog_wake(void)
@@ -139,8 +140,10 @@ void trap_watchdog_remove(struct door *d)
 	pthread_mutex_lock(&watchdog.lock);
 	for (pp = &watchdog.doors; *pp && *pp != d; pp = &(*pp)->next)
 		;
-	if (*pp)
+	if (*pp) {
 		*pp = d->next;
+		watchdog.calls += atomic_load(&d->serial);
+	}
 	pthread_mutex_unlock(&watchdog.lock);
 }
 
@@ -161,4 +164,16 @@ bool door_all_idle(void)
 		idle = is_idle(d);
 	pthread_mutex_unlock(&watchdog.lock);
 	return idle;
+}
+
+uint64_t door_all_calls(void)
+{
+	uint64_t calls;
+
+	pthread_mutex_lock(&watchdog.lock);
+	calls = watchdog.calls;
+	for (const struct door *d = watchdog.doors; d; d = d->next)
+		calls += atomic_load(&d->serial);
+	pthread_mutex_unlock(&watchdog.lock);
+	return calls;
 }
