@@ -17,6 +17,7 @@ COLOURS = {
     "overlay": "#9bd19b",
     "all-trap": "#d4a017",
     "bwrap": "#2f6fb3",
+    "filter": "#5b92c7",
     "crun": "#8fb8de",
     "proot": "#b0479b",
     "runsc": "#c8553d",
