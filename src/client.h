@@ -23,11 +23,20 @@ int guest_send(int sock, json_t *msg, const int *fds, unsigned nfds);
 json_t *guest_recv(int sock, int *ret_fd);
 
 /**
- * guest_stats() - What weir stats prints of a guest, if it answers soon
+ * guest_ask_json() - Ask for facts, which come as a descriptor with JSON
+ * @msg: freed
+ * @patience_ms: for the answer
  *
  * Says nothing. Return: 0, -ENOENT if no such guest runs, -EAGAIN if it does not
- * answer within two seconds (it is starting, or stopped by a debugger), or
- * another negative errno.
+ * answer in time (it is starting, or stopped by a debugger) or refuses, or another
+ * negative errno.
+ */
+int guest_ask_json(const char *name, json_t *msg, unsigned patience_ms, json_t **ret);
+
+/**
+ * guest_stats() - What weir stats prints of a guest, if it answers soon
+ *
+ * As guest_ask_json(), with a patience of two seconds.
  */
 int guest_stats(const char *name, json_t **ret);
 

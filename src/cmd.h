@@ -20,6 +20,7 @@ int cmd_check(int argc, char **argv);
 int cmd_time(int argc, char **argv);
 int cmd_calendar(int argc, char **argv);
 int cmd_mem(int argc, char **argv);
+int cmd_memd(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_kill(int argc, char **argv);
 int cmd_reboot(int argc, char **argv);

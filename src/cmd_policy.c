@@ -121,6 +121,13 @@ static int check(int argc, char **argv, const struct policy_options *o)
 	return ret;
 }
 
+static json_t *memory_json(const struct policy_memory *m)
+{
+	return json_pack("{s:s, s:b, s:I, s:b, s:i}", "budget", policy_budget_str[m->budget], "release",
+			 m->release, "floor_bytes", (json_int_t)m->floor, "merge", m->merge, "weight",
+			 (int)m->weight);
+}
+
 static json_t *policy_json(const struct policy_table *t)
 {
 	const struct policy *p = t->policy;
@@ -137,9 +144,10 @@ static json_t *policy_json(const struct policy_table *t)
 	for (int nr = 0; nr < LANES_MAX_NR; nr++)
 		if (call_known(nr))
 			json_object_set_new(calls, syscall_name(nr), call_json(t, nr));
-	j = json_pack("{s:s, s:s?, s:s, s:s?, s:i, s:I, s:s?, s:o, s:o, s:I, s:b, s:o}", "name", p->name,
+	j = json_pack("{s:s, s:s?, s:s, s:s?, s:i, s:I, s:o, s:s?, s:o, s:o, s:I, s:b, s:o}", "name", p->name,
 		      "description", p->description, "init", p->init, "hostname", p->hostname,
-		      "vcpus", p->vcpus, "memory_bytes", (json_int_t)p->memory, "kernel_release",
+		      "vcpus", p->vcpus, "memory_bytes", (json_int_t)p->memory, "memory",
+		      memory_json(&p->mem), "kernel_release",
 		      p->kernel_release, "env", env, "namespaces", ns, "caps",
 		      (json_int_t)p->caps, "no_new_privs", p->no_new_privs, "syscalls", calls);
 	return j;

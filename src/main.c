@@ -24,6 +24,7 @@ static const struct command {
 	{ "top",	cmd_top,	"a guest at work: its CPUs, tasks and traps" },
 	{ "time",	cmd_time,	"show and set a guest's clocks" },
 	{ "mem",	cmd_mem,	"show, grow and shrink a guest's memory" },
+	{ "memd",	cmd_memd,	"share a budget of memory among guests" },
 	{ "calendar",	cmd_calendar,	"the time of several guests in lock-step" },
 	{ "check",	cmd_check,	"is a guest, seen from outside, as its policy says?" },
 	{ "stop",	cmd_stop,	"shut a guest down" },

@@ -219,7 +219,7 @@ void state_remove(struct state *s)
 	s->control = s->lock = s->dir = -1;
 }
 
-int state_connect(const char *name)
+static int connect_to(const char *name)
 {
 	char path[2048];
 	cleanup_fd int base = open_base(path, sizeof(path), false);
@@ -229,8 +229,6 @@ int state_connect(const char *name)
 
 	if (base < 0)
 		return base;
-	if (!state_valid_name(name))
-		return -ENOENT;
 	dir = host_openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (dir < 0)
 		return dir;
@@ -242,6 +240,16 @@ int state_connect(const char *name)
 	if (ret == -ECONNREFUSED)
 		ret = -ENOENT;
 	return ret < 0 ? ret : take_fd(&fd);
+}
+
+int state_connect(const char *name)
+{
+	return state_valid_name(name) ? connect_to(name) : -ENOENT;
+}
+
+int state_connect_broker(void)
+{
+	return connect_to(STATE_BROKER);
 }
 
 static int by_name(const void *a, const void *b)
@@ -261,6 +269,8 @@ char **state_list(void)
 	for (struct dirent *e = d ? readdir(d) : NULL; e && list; e = readdir(d)) {
 		char **more;
 
+		if (streq(e->d_name, STATE_BROKER))
+			sweep(base, e->d_name);
 		if (!state_valid_name(e->d_name) || sweep(base, e->d_name))
 			continue;
 		more = realloc(list, (n + 2) * sizeof(*list));

@@ -40,6 +40,11 @@ void state_remove(struct state *s);
 /* Connect to a running guest. Return: a socket, -ENOENT if there is none. */
 int state_connect(const char *name);
 
+/* The directory of weir memd, of which each user has one at most: beside those
+ * of the guests, made and removed like them, with a name that none can have. */
+#define STATE_BROKER ".memd"
+int state_connect_broker(void);
+
 /* Names of the running guests, sorted, NULL-terminated; free each and the
  * vector. Sweeps what dead guests left. */
 char **state_list(void);

@@ -73,7 +73,7 @@ _weir_run()
 			guest.kernel_release= guest.cwd= namespaces.user= namespaces.pid= namespaces.mnt=
 			namespaces.uts= namespaces.ipc= namespaces.net= namespaces.time= namespaces.cgroup=
 			ids.uid= ids.gid= caps.keep= caps.drop= caps.no_new_privs= sched.source= sched.placement=
-			memory.budget= memory.release= memory.floor= memory.merge=
+			memory.budget= memory.release= memory.floor= memory.merge= memory.weight=
 			console.con0= disk.0.image= disk.0.cow= disk.0.direct= disk.0.readonly= disk.0.depth=' "$cur"
 		return ;;
 	esac
@@ -151,7 +151,7 @@ _weir()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		_weir_words 'run list exec console log stats check top time calendar mem pause resume stop kill reboot disk policy version --help --version' "$cur"
+		_weir_words 'run list exec console log stats check top time calendar mem memd pause resume stop kill reboot disk policy version --help --version' "$cur"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -168,6 +168,7 @@ _weir()
 		fi ;;
 	list | version) _weir_words '--json' "$cur" ;;
 	mem) _weir_words "--json --all --clean --dirty --deadline show plug unplug release $(_weir_guests)" "$cur" ;;
+	memd) _weir_words '--budget --interval --idle --json -v status stop' "$cur" ;;
 	time) _weir_words "--json show set offset rate freeze thaw $(_weir_guests)" "$cur" ;;
 	calendar)
 		case $prev in

@@ -13,7 +13,7 @@
  *                                            -> {"ok":true}, the pty's master
  *   {"signal":N}                             to the exec'ed process
  *   {"op":"time","action":"show","value":N}  -> {"ok":true} and a memfd with JSON; time_control.c
- *   {"op":"mem","action":"show|plug|unplug|release","bytes":N,"type":"clean|dirty|any",
+ *   {"op":"mem","action":"show|brief|plug|unplug|release|lend","bytes":N,"type":"clean|dirty|any",
  *    "deadline_ms":N}                        -> {"ok":true} and a memfd with JSON; memory_work.c
  *   {"op":"console"}                         -> {"ok":true} and the pty's master
  *   {"op":"check"}                           -> posture.c's object, and our user namespace

@@ -25,6 +25,7 @@
 #include "passthrough/hostcall.h"
 
 #define OOM_LATER_NS 100000000
+#define LENT_ROOM (UINT64_C(8) << 20)	/* between what is lent and what is hard: less is need */
 #define PRESSED_NS (10 * NSEC_PER_SEC)	/* how long after it there is still pressure */
 
 uint64_t memory_limit(const struct kernel *k)
@@ -67,6 +68,52 @@ int memory_enter(const struct kernel *k)
 	return ret;
 }
 
+/* ---- the limit ------------------------------------------------------------ */
+
+static int apply_limit(struct memory *m, uint64_t limit, bool soft)
+{
+	if (m->strict)
+		return strict_resize(m->strict, limit);
+	return soft ? cgroup_memory_lend(&m->kernel->cgroup, limit, m->whole) :
+		      cgroup_memory_limit(&m->kernel->cgroup, limit);
+}
+
+int memory_set_limit(struct memory *m, uint64_t limit, bool soft)
+{
+	int ret;
+
+	pthread_mutex_lock(&m->lock);
+	ret = soft && limit < atomic_load(&m->limit) && !atomic_load(&m->lent) ?
+		      -ECANCELED : apply_limit(m, limit, soft);
+	if (ret == 0) {
+		atomic_store(&m->limit, limit);
+		if (!soft)
+			m->whole = limit;
+		atomic_store(&m->lent, limit < m->whole);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return ret;
+}
+
+bool memory_take_back(struct memory *m)
+{
+	uint64_t before;
+	bool lent;
+
+	pthread_mutex_lock(&m->lock);
+	before = atomic_load(&m->limit);
+	lent = atomic_load(&m->lent) && apply_limit(m, m->whole, true) == 0;
+	if (lent) {
+		atomic_store(&m->limit, m->whole);
+		atomic_store(&m->lent, false);
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (lent && before < m->whole)
+		log_info("memory: needed: %lluk that were lent are taken back",
+			 (unsigned long long)(m->whole - before) >> 10);
+	return lent;
+}
+
 /* ---- the cgroup's out-of-memory ------------------------------------------ */
 
 static void log_kills(struct kernel *k)
@@ -89,6 +136,16 @@ static void on_oom_later(struct kernel *k, struct event_source *src, uint32_t ev
 	log_kills(k);
 }
 
+/* A group that is at what it may use now, for its page cache or for more than that? */
+static bool needs_back(struct memory *m)
+{
+	struct memory_kinds have;
+	uint64_t limit = atomic_load(&m->limit);
+
+	memory_kinds(m, &have);
+	return have.hard + LENT_ROOM > limit;
+}
+
 /* v2: it is told again only after the file was read through this descriptor. v1
  * tells that nothing is left, and then chooses whom to kill. */
 static void on_oom(struct kernel *k, struct event_source *src, uint32_t events)
@@ -100,9 +157,13 @@ static void on_oom(struct kernel *k, struct event_source *src, uint32_t events)
 	if (m->oom_is_v2) {
 		host_result(pread(src->fd, text, sizeof(text), 0));
 		log_kills(k);
+		if (atomic_load(&m->lent) && needs_back(m))
+			memory_take_back(m);
 		return;
 	}
 	host_read(src->fd, text, sizeof(uint64_t));
+	if (memory_take_back(m))
+		return;
 	timerfd_settime(m->oom_later.fd, 0, &later, NULL);
 }
 
@@ -225,6 +286,8 @@ int memory_init(struct kernel *k, struct ns_error *err)
 	m->floor = MIN(p->mem.floor, m->boot_limit ?: p->mem.floor);
 	m->oom.fd = m->oom_later.fd = m->pressure.fd = -1;
 	atomic_store(&m->limit, m->boot_limit);
+	m->whole = m->boot_limit;
+	pthread_mutex_init(&m->lock, NULL);
 	k->memory = m;
 	ret = memory_work_init(m);
 	return ret < 0 ? ret : begin(m, err);

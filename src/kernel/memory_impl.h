@@ -13,7 +13,15 @@
 #include "kernel/event.h"
 #include "kernel/memory.h"
 
-enum memory_action { MEMORY_SHOW, MEMORY_PLUG, MEMORY_UNPLUG, MEMORY_RELEASE, MEMORY_NUM_ACTIONS };
+enum memory_action {
+	MEMORY_SHOW,
+	MEMORY_BRIEF,	/* as show, without what has to be asked of each process */
+	MEMORY_PLUG,
+	MEMORY_UNPLUG,
+	MEMORY_RELEASE,
+	MEMORY_LEND,	/* a broker's: so much in all, until the guest needs more */
+	MEMORY_NUM_ACTIONS
+};
 
 /* What is asked for in a release: the papers' two kinds of memory that a host
  * can have back. */
@@ -32,7 +40,8 @@ struct memory_work {
 	bool answered;			/* somebody waits for it */
 	uint64_t bytes, deadline_ns;	/* asked for; host's monotonic clock */
 	uint64_t got_bytes;
-	const char *why;		/* not all: "floor", "deadline", "nothing left"; or NULL */
+	const char *why;		/* not all: "floor", "deadline", "nothing left", "needed",
+					 * "refused"; or NULL */
 	uint64_t took_ns;
 };
 
@@ -40,7 +49,10 @@ struct memory {
 	struct kernel *kernel;
 	struct strict *strict;		/* NULL: a cgroup counts, or nobody */
 	uint64_t boot_limit, floor;	/* bytes; constant */
+	pthread_mutex_t lock;		/* of changes to the next three */
 	_Atomic uint64_t limit;		/* 0: the host's memory */
+	uint64_t whole;			/* the limit but for what is lent */
+	_Atomic bool lent;		/* some of it is */
 	_Atomic uint64_t released;	/* bytes, since boot */
 	_Atomic bool idle;		/* as the scheduler sees the guest */
 
@@ -67,6 +79,19 @@ void memory_work_exit(struct memory *m);
 
 /* Begin. Return: 0, -EBUSY if one is at work. */
 int memory_work_start(struct memory *m, const struct memory_work *work, struct client *client);
+
+/**
+ * memory_set_limit() - One step of a change
+ * @soft: lent or given back by a broker; else for good
+ *
+ * Any thread. Return: 0, -EBUSY as cgroup_memory_limit(), -ECANCELED if what was
+ * lent has been taken back meanwhile.
+ */
+int memory_set_limit(struct memory *m, uint64_t limit, bool soft);
+
+/* Whoever has it: the guest needs what it lent. Any thread. Return: true if
+ * there was anything. */
+bool memory_take_back(struct memory *m);
 
 /* What is in the group by kind, in bytes. */
 struct memory_kinds {

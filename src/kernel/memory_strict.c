@@ -27,7 +27,7 @@
 #include "kernel/hostproc.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
-#include "kernel/memory.h"
+#include "kernel/memory_impl.h"
 #include "kernel/sched.h"
 #include "kernel/util.h"
 #include "mmu/budget.h"
@@ -215,12 +215,16 @@ void strict_idle(struct strict *s, bool idle)
 int strict_charge(struct strict *s, struct call *c, uint64_t bytes, uint64_t over)
 {
 	uint64_t covered;
+	int err;
 
 	if (budget_try(&s->budget, c->tid, c->nr, bytes) == 0)
 		return 0;
 	call_slow(c);
 	covered = over ? usage_private_within(c->tid, over, bytes) : 0;
-	return budget_charge(&s->budget, c->tid, c->nr, bytes, covered);
+	err = budget_charge(&s->budget, c->tid, c->nr, bytes, covered);
+	if (err < 0 && memory_take_back(s->kernel->memory))
+		err = budget_charge(&s->budget, c->tid, c->nr, bytes, covered);
+	return err;
 }
 
 void strict_shares(struct strict *s)

@@ -25,6 +25,7 @@
 #include "kernel/log.h"
 #include "kernel/machine.h"
 #include "kernel/memory_impl.h"
+#include "kernel/sched.h"
 #include "kernel/util.h"
 #include "mmu/merge.h"
 #include "passthrough/hostcall.h"
@@ -84,31 +85,21 @@ static uint64_t least_limit(struct memory *m)
 	return (MAX(m->floor, have.hard) + 4095) & ~UINT64_C(4095);
 }
 
-static int set_limit(struct memory *m, uint64_t limit)
-{
-	int ret = m->strict ? strict_resize(m->strict, limit) :
-			      cgroup_memory_limit(&m->kernel->cgroup, limit);
-
-	if (ret == 0)
-		atomic_store(&m->limit, limit);
-	return ret;
-}
-
 static void plug(struct memory *m)
 {
 	struct memory_work *w = &m->work;
 
-	if (set_limit(m, atomic_load(&m->limit) + w->bytes) == 0)
+	memory_take_back(m);
+	if (memory_set_limit(m, atomic_load(&m->limit) + w->bytes, false) == 0)
 		w->got_bytes = w->bytes;
 	else
 		w->why = "refused";
 }
 
-static void unplug(struct memory *m)
+static void shrink(struct memory *m, uint64_t target, bool soft)
 {
 	struct memory_work *w = &m->work;
 	uint64_t limit = atomic_load(&m->limit), step = STEP_BYTES;
-	uint64_t target = w->bytes < limit ? limit - w->bytes : 0;
 
 	while (limit > target && !w->why) {
 		uint64_t least = least_limit(m);
@@ -119,16 +110,46 @@ static void unplug(struct memory *m)
 			w->why = "floor";
 			break;
 		}
-		ret = give_up(m) ? -EINTR : set_limit(m, next);
+		ret = give_up(m) ? -EINTR : memory_set_limit(m, next, soft);
 		if (ret == 0) {
 			w->got_bytes += limit - next;
 			limit = next;
 		} else if (ret == -EBUSY && step > LEAST_STEP) {
 			step /= 2;
 		} else {
-			w->why = ret == -EINTR || give_up(m) ? "deadline" : "nothing left";
+			w->why = ret == -ECANCELED ? "needed" :
+				 ret == -EINTR || give_up(m) ? "deadline" : "nothing left";
 		}
 	}
+}
+
+static void unplug(struct memory *m)
+{
+	uint64_t limit;
+
+	memory_take_back(m);
+	limit = atomic_load(&m->limit);
+	shrink(m, m->work.bytes < limit ? limit - m->work.bytes : 0, false);
+}
+
+/* To so much in all, more or less than now. What is got is what changes. */
+static void lend(struct memory *m)
+{
+	struct memory_work *w = &m->work;
+	uint64_t target = MIN(w->bytes, m->whole), limit = atomic_load(&m->limit);
+
+	if (target < limit) {
+		atomic_store(&m->lent, true);
+		shrink(m, target, true);
+	} else if (target > limit) {
+		if (memory_set_limit(m, target, true) == 0)
+			w->got_bytes = target - limit;
+		else
+			w->why = "refused";
+	}
+	/* Nothing was got: nothing is lent. */
+	if (atomic_load(&m->limit) >= m->whole)
+		memory_take_back(m);
 }
 
 /* How much of it may go: what is of the type, down to the floor. */
@@ -228,6 +249,22 @@ static json_t *more_json(struct memory *m)
 			 (json_int_t)have.dirty, "hard_bytes", (json_int_t)have.hard);
 }
 
+/* What a broker goes by: how much the guest counts, and how busy it is. */
+static void add_brief(struct memory *m, json_t *j)
+{
+	struct sched_vcpu *vcpu = calloc(SCHED_MAX_VCPUS, sizeof(*vcpu));
+	struct sched_view v;
+
+	json_object_set_new(j, "whole_bytes", json_integer(m->whole));
+	json_object_set_new(j, "weight", json_integer(m->kernel->cfg->policy->mem.weight));
+	if (!vcpu)
+		return;
+	sched_look(m->kernel, &v, vcpu);
+	json_object_set_new(j, "now_ns", json_integer(v.now_ns));
+	json_object_set_new(j, "idle_ns", json_integer(v.idle_ns));
+	free(vcpu);
+}
+
 static char *answer(struct memory *m)
 {
 	json_t *j = memory_stats(m->kernel);
@@ -236,6 +273,8 @@ static char *answer(struct memory *m)
 	json_object_set_new(j, "more", more_json(m));
 	if (m->work.action == MEMORY_SHOW)
 		json_object_set_new(j, "processes", sizes_json(m));
+	else if (m->work.action == MEMORY_BRIEF)
+		add_brief(m, j);
 	else
 		json_object_set_new(j, "work", work_json(&m->work));
 	text = json_dumps(j, JSON_INDENT(2));
@@ -275,6 +314,7 @@ static void *work_thread(void *arg)
 {
 	static void (*const run[MEMORY_NUM_ACTIONS])(struct memory *m) = {
 		[MEMORY_PLUG] = plug, [MEMORY_UNPLUG] = unplug, [MEMORY_RELEASE] = release,
+		[MEMORY_LEND] = lend,
 	};
 	struct memory *m = arg;
 	uint64_t start = host_now(), one = 1;
@@ -304,12 +344,12 @@ static void join(struct memory *m)
 
 static void log_work(const struct memory *m)
 {
-	static const char *const words[] = {
+	static const char *const words[MEMORY_NUM_ACTIONS] = {
 		[MEMORY_PLUG] = "plugged", [MEMORY_UNPLUG] = "unplugged", [MEMORY_RELEASE] = "released",
 	};
 	const struct memory_work *w = &m->work;
 
-	if (w->action == MEMORY_SHOW)
+	if (!words[w->action])
 		return;
 	log_info("memory: %s %llu of %llukB in %llu us%s%s%s; the guest has %llukB", words[w->action],
 		 (unsigned long long)w->got_bytes >> 10, (unsigned long long)w->bytes >> 10,
@@ -356,12 +396,17 @@ static int find_word(const char *word, const char *const *words, int n)
 	return -1;
 }
 
+static bool changes(enum memory_action action)
+{
+	return action != MEMORY_SHOW && action != MEMORY_BRIEF;
+}
+
 /* What cannot be, said before anything is begun. */
 static int check(const struct memory *m, const struct memory_work *w, struct ns_error *err)
 {
 	uint64_t limit = atomic_load(&m->limit);
 
-	if (w->action == MEMORY_SHOW)
+	if (!changes(w->action))
 		return 0;
 	if (!limit)
 		return ns_fail(err, -EINVAL, "the guest has no limit of its own; start it with --set "
@@ -369,7 +414,7 @@ static int check(const struct memory *m, const struct memory_work *w, struct ns_
 	if (w->action == MEMORY_RELEASE && m->strict)
 		return ns_fail(err, -EOPNOTSUPP, "a guest with a strict budget has nothing to release: its "
 			       "page cache is the host's; unplug takes what is not promised");
-	if (w->action == MEMORY_PLUG && m->strict && limit + w->bytes > m->boot_limit)
+	if (w->action == MEMORY_PLUG && m->strict && m->whole + w->bytes > m->boot_limit)
 		return ns_fail(err, -EINVAL, "a guest with a strict budget cannot have more than the %lluM "
 			       "it began with", (unsigned long long)m->boot_limit >> 20);
 	if (w->action == MEMORY_PLUG && !machine_own_limit(limit + w->bytes))
@@ -380,8 +425,8 @@ static int check(const struct memory *m, const struct memory_work *w, struct ns_
 int memory_request(struct kernel *k, json_t *msg, struct client *client, struct ns_error *err)
 {
 	static const char *const actions[] = {
-		[MEMORY_SHOW] = "show", [MEMORY_PLUG] = "plug", [MEMORY_UNPLUG] = "unplug",
-		[MEMORY_RELEASE] = "release",
+		[MEMORY_SHOW] = "show", [MEMORY_BRIEF] = "brief", [MEMORY_PLUG] = "plug", [MEMORY_UNPLUG] = "unplug",
+		[MEMORY_RELEASE] = "release", [MEMORY_LEND] = "lend",
 	};
 	const char *type = json_string_value(json_object_get(msg, "type"));
 	int action = find_word(json_string_value(json_object_get(msg, "action")), actions,
@@ -397,7 +442,7 @@ int memory_request(struct kernel *k, json_t *msg, struct client *client, struct 
 
 	if (!k->memory)
 		return ns_fail(err, -EAGAIN, "mem: the guest is starting");
-	if (action < 0 || kind < 0 || (action != MEMORY_SHOW && (bytes < 4096 || bytes >= INT64_MAX / 2)))
+	if (action < 0 || kind < 0 || (changes(action) && (bytes < 4096 || bytes >= INT64_MAX / 2)))
 		return ns_fail(err, -EINVAL, "unknown request");
 	ret = check(k->memory, &w, err);
 	if (ret == 0) {

@@ -83,6 +83,17 @@ ssize_t cgroup_memory_stat(const struct cgroup *cg, char *text, size_t size);
  */
 int cgroup_memory_limit(const struct cgroup *cg, uint64_t bytes);
 
+/**
+ * cgroup_memory_lend() - Less than the limit for now, which may be taken back
+ * @bytes: what it may use; @whole or more: all of it again
+ * @whole: the limit, as cgroup_memory_limit() set it
+ *
+ * As cgroup_memory_limit(), but who needs more than that waits (v1, in a page
+ * fault only) or is slowed down (v2) until it is given back; nobody is killed.
+ * cgroup_memory_watch() tells when that is.
+ */
+int cgroup_memory_lend(const struct cgroup *cg, uint64_t bytes, uint64_t whole);
+
 /* Memory that holds to the limit holds with swap: called with the limit set. */
 int cgroup_memory_no_swap(const struct cgroup_group *g, uint64_t bytes);
 

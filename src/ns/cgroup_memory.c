@@ -92,7 +92,7 @@ static int limit_v2(const struct cgroup_group *g, uint64_t bytes)
 }
 
 /* The memory's limit is never above that of memory and swap. */
-static int limit_v1(const struct cgroup_group *g, uint64_t bytes)
+static int set_v1(const struct cgroup_group *g, uint64_t bytes)
 {
 	static const char *const files[] = { "memory.limit_in_bytes", "memory.memsw.limit_in_bytes" };
 	bool up = bytes > read_bytes(g, files[0]);
@@ -106,8 +106,14 @@ static int limit_v1(const struct cgroup_group *g, uint64_t bytes)
 		ret = write_bytes(g, files[0], bytes);
 	if (ret == 0 && !up && swap)
 		ret = write_bytes(g, files[1], bytes);
-	if (!up)
-		write_once(g, "memory.oom_control", "0");
+	return ret;
+}
+
+static int limit_v1(const struct cgroup_group *g, uint64_t bytes)
+{
+	int ret = set_v1(g, bytes);
+
+	write_once(g, "memory.oom_control", "0");
 	return ret;
 }
 
@@ -118,6 +124,33 @@ int cgroup_memory_limit(const struct cgroup *cg, uint64_t bytes)
 	if (!g)
 		return -EOPNOTSUPP;
 	return g->v2 ? limit_v2(g, bytes) : limit_v1(g, bytes);
+}
+
+/* memory.high only: what it may use at most stays memory.max. */
+static int lend_v2(const struct cgroup_group *g, uint64_t bytes, uint64_t whole)
+{
+	char before[32] = "max";
+	int ret;
+
+	if (bytes >= whole)
+		return write_once(g, "memory.high", "max");
+	host_read_file(g->fd, "memory.high", before, sizeof(before));
+	ret = write_bytes(g, "memory.high", bytes);
+	if (ret < 0 || used(g) <= bytes)
+		return ret;
+	write_once(g, "memory.high", before);
+	return -EBUSY;
+}
+
+int cgroup_memory_lend(const struct cgroup *cg, uint64_t bytes, uint64_t whole)
+{
+	const struct cgroup_group *g = memory_group(cg);
+
+	if (!g)
+		return -EOPNOTSUPP;
+	if (g->v2)
+		return lend_v2(g, bytes, whole);
+	return bytes < whole ? set_v1(g, bytes) : limit_v1(g, whole);
 }
 
 int cgroup_memory_no_swap(const struct cgroup_group *g, uint64_t bytes)

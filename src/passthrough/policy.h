@@ -131,6 +131,7 @@ struct policy_memory {
 	bool release;		/* give memory back when the host is short of it */
 	bool merge;		/* equal pages once: KSM */
 	uint64_t floor;		/* bytes that are never asked back */
+	unsigned weight;	/* beside other guests that share a budget, weir memd */
 	struct policy_pos budget_pos, floor_pos, merge_pos;
 };
 

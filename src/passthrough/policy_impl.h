@@ -111,6 +111,7 @@ int policy_set_budget(struct loader *ld, const struct policy_entry *e);
 int policy_set_release(struct loader *ld, const struct policy_entry *e);
 int policy_set_floor(struct loader *ld, const struct policy_entry *e);
 int policy_set_merge(struct loader *ld, const struct policy_entry *e);
+int policy_set_weight(struct loader *ld, const struct policy_entry *e);
 void policy_show_memory(const struct policy *p, struct _IO_FILE *f);
 void policy_memory_defaults(struct policy_memory *m, const struct policy_pos *built_in);
 

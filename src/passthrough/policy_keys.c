@@ -388,6 +388,7 @@ static const struct key {
 	{ "memory",	"release",		policy_set_release },
 	{ "memory",	"floor",		policy_set_floor },
 	{ "memory",	"merge",		policy_set_merge },
+	{ "memory",	"weight",		policy_set_weight },
 	{ "console",	"con0",			set_console },
 };
 /* clang-format on */

@@ -11,6 +11,8 @@
 
 #define DEFAULT_FLOOR (UINT64_C(32) << 20)
 #define MIN_FLOOR (UINT64_C(1) << 20)
+#define DEFAULT_WEIGHT 100	/* as cgroup v2's cpu.weight, and its range */
+#define MAX_WEIGHT 10000
 
 const char *const policy_budget_str[NUM_BUDGETS] = {
 	[BUDGET_AUTO] = "auto",
@@ -23,6 +25,7 @@ void policy_memory_defaults(struct policy_memory *m, const struct policy_pos *bu
 	*m = (struct policy_memory){
 		.release = true,
 		.floor = DEFAULT_FLOOR,
+		.weight = DEFAULT_WEIGHT,
 		.budget_pos = *built_in,
 		.floor_pos = *built_in,
 		.merge_pos = *built_in,
@@ -74,6 +77,17 @@ int policy_set_floor(struct loader *ld, const struct policy_entry *e)
 	return 0;
 }
 
+int policy_set_weight(struct loader *ld, const struct policy_entry *e)
+{
+	uint64_t v;
+
+	if (policy_parse_u64(e->value, &v) < 0 || v < 1 || v > MAX_WEIGHT)
+		return policy_fail(ld->err, &e->pos, "weight = %s; write a number from 1 to %d such as 100",
+				   e->value, MAX_WEIGHT);
+	ld->p->mem.weight = v;
+	return 0;
+}
+
 int policy_memory_finish(struct loader *ld)
 {
 	struct policy *p = ld->p;
@@ -86,7 +100,7 @@ int policy_memory_finish(struct loader *ld)
 
 void policy_show_memory(const struct policy *p, FILE *f)
 {
-	fprintf(f, "\n[memory]\nbudget = %s\nrelease = %s\nfloor = %" PRIu64 "\nmerge = %s\n",
+	fprintf(f, "\n[memory]\nbudget = %s\nrelease = %s\nfloor = %" PRIu64 "\nmerge = %s\nweight = %u\n",
 		policy_budget_str[p->mem.budget], p->mem.release ? "auto" : "off", p->mem.floor,
-		p->mem.merge ? "yes" : "no");
+		p->mem.merge ? "yes" : "no", p->mem.weight);
 }

@@ -8,6 +8,7 @@ under a strict budget, the sizes of its processes in /proc.
 import json
 import os
 import re
+import signal
 import subprocess
 
 import harness
@@ -75,6 +76,15 @@ class Guest:
         path, name = self.group()
         with open(os.path.join(path, "memory.max" if name == "memory.current" else "memory.limit_in_bytes")) as f:
             return int(f.read())
+
+    def lent_limit(self):
+        """What it may use now: v2 has what is lent in memory.high."""
+        path, name = self.group()
+        if name != "memory.current":
+            return self.limit()
+        with open(os.path.join(path, "memory.high")) as f:
+            high = f.read().strip()
+        return self.limit() if high == "max" else min(int(high), self.limit())
 
     def fill_cache(self, mib):
         """Page cache that only this guest has: a file of the test's own, read inside."""
@@ -421,3 +431,159 @@ def merge_opens_memory_to_ksm(case):
         raise Skipped("the host has no PR_SET_MEMORY_MERGE")
     case.equal("merged", (r.status, r.out), (0, "merge: 1\nmerge: 1\n"))
     case.equal("not merged", case.program("memory/merged").out, "merge: 0\nmerge: 0\n")
+
+
+# -- the broker -------------------------------------------------------------------
+
+
+class Broker:
+    """weir memd of the test's user: all guests of the user are in it, so these tests run alone."""
+
+    def __init__(self, case, budget, *options):
+        self.case = case
+        self.process = start_weir(case, "memd", "--budget", budget, "--interval", "100ms", "--idle", "500ms", *options)
+        self.wait(lambda all: True)
+
+    def status(self):
+        r = self.case.weir("memd", "--json", "status")
+        return json.loads(r.out) if r.status == 0 else None
+
+    def guests(self):
+        return {g["guest"]: g for g in (self.status() or {"guests": []})["guests"]}
+
+    def wait(self, condition, what="the broker runs"):
+        """Until condition(guests by name) holds."""
+        def holds():
+            status = self.status()
+            return status and condition({g["guest"]: g for g in status["guests"]})
+
+        if not wait_until(holds, 40):
+            raise Failed(f"{what}: never so; now {self.status()}")
+
+
+def limits(guests, *names):
+    return [guests[n]["limit_bytes"] if n in guests else 0 for n in names]
+
+
+def near_all(got, want):
+    """But for what is not worth moving, a 32nd."""
+    return len(got) == len(want) and all(abs(a - b) <= b / 16 for a, b in zip(got, want))
+
+
+@test("memory", users=BY_GROUP, serial=True)
+def broker_gives_the_busy_what_the_idle_have(case):
+    pair = [Guest(case), Guest(case)]
+    names = [g.name for g in pair]
+    broker = Broker(case, "256M")
+    broker.wait(lambda g: near_all(limits(g, *names), [128 * MIB] * 2), "both idle, both the same")
+    # One for each: a page is charged to the guest that reads it first.
+    files = [guest.fill_cache(190) for guest in pair]
+    for busy in (0, 1, 0):
+        path = files[busy]
+        p = start_weir(case, "exec", names[busy], "--", "/bin/sh", "-c", f"while :; do cat {path} >/dev/null; done")
+        broker.wait(lambda g: limits(g, names[busy])[0] >= 200 * MIB and limits(g, names[1 - busy])[0] <= 56 * MIB,
+                    f"{names[busy]} has it")
+        case.true("as the host says", pair[busy].lent_limit() >= 200 * MIB and pair[1 - busy].lent_limit() <= 56 * MIB)
+        case.true("no more than the budget", sum(g.lent_limit() for g in pair) <= 256 * MIB)
+        case.matches("the guest sees it", pair[1 - busy].sh("cat /proc/meminfo"),
+                     rf"MemTotal: +{pair[1 - busy].stats()['limit_bytes'] >> 10} kB")
+        # sh in the guest ends with its exec.
+        p.terminate()
+        p.wait(20)
+    case.equal("kills", [g.stats()["oom_kills"] for g in pair], [0, 0])
+
+
+@test("memory", users=BY_GROUP, serial=True)
+def broker_divides_by_weight(case):
+    names = [Guest(case, "1G", ["--set", f"memory.weight={w}"]).name for w in (100, 300)]
+    names.append(case.detached("sleep", "600"))
+    broker = Broker(case, "640M")
+    # All have 64M to use first; what is left goes by weight.
+    broker.wait(lambda g: near_all(limits(g, *names), [(64 + 128) * MIB, (64 + 384) * MIB, 0]), "one to three")
+    guests = broker.guests()
+    case.equal("who has no limit", guests[names[2]]["state"], "unlimited")
+    case.weir("kill", names[1])
+    broker.wait(lambda g: near_all(limits(g, names[0]), [640 * MIB]) and names[1] not in g, "all for the other")
+    case.matches("as text", case.weir("memd", "status").out, rf"(?m)^budget 640.0 MiB, given \d+.\d, missing 0.0$(?s:.*)^{re.escape(names[0])} ")
+
+
+def lends(options):
+    def run(case):
+        pair = [Guest(case, "256M", options), Guest(case, "256M", options)]
+        names = [g.name for g in pair]
+        broker = Broker(case, "256M")
+        broker.wait(lambda g: near_all(limits(g, *names), [128 * MIB] * 2), "both the same")
+        # Before the broker has noticed.
+        broker.process.send_signal(signal.SIGSTOP)
+        p, got = eat(case, pair[0], "180")
+        broker.process.send_signal(signal.SIGCONT)
+        case.equal("the first has what its policy says", got, 180)
+        case.matches("log", case.weir("log", names[0]).out, r"memory: needed: \d+k that were lent are taken back")
+        broker.wait(lambda g: limits(g, names[1])[0] <= 72 * MIB, "the other has given it")
+        broker.process.kill()
+        broker.process.wait()
+        say(p)
+        case.equal("freed", p.stdout.readline(), b"freed\n")
+        # Nobody takes it from it now but itself, and nobody lets it have it but itself.
+        p, got = eat(case, pair[1], "180")
+        case.equal("the other has what its policy says", got, 180)
+        case.equal("kills", [g.stats()["oom_kills"] for g in pair], [0, 0])
+
+    return run
+
+
+harness.add("memory", "what-is-lent-is-back-when-it-is-needed", lends([]), users=BY_GROUP, programs=PROGRAMS, serial=True)
+harness.add("memory", "strict-what-is-lent-is-back-when-it-is-needed", lends(["--set", "memory.budget=strict"]),
+            users=("root", "user"), programs=PROGRAMS, serial=True)
+
+
+@test("memory", users=("root", "user"), serial=True)
+def broker_is_killed_and_restarted(case):
+    pair = [Guest(case, "256M", ["--set", "memory.budget=strict"]) for _ in range(2)]
+    names = [g.name for g in pair]
+    broker = Broker(case, "200M")
+    broker.wait(lambda g: near_all(limits(g, *names), [100 * MIB] * 2), "both the same")
+    case.one_line_error(case.weir("memd", "--budget", "1G"), 1, "another one shares the memory of your guests")
+    broker.process.kill()
+    broker.process.wait()
+    case.one_line_error(case.weir("memd", "status"), 1, "none runs; weir memd --budget SIZE starts one")
+    for guest in pair:
+        guest.sh("true")
+        near(case, "what it had it has", guest.stats()["limit_bytes"], 100 * MIB, 4 * MIB)
+    case.weir("list")
+    case.equal("what the broker left is swept", os.path.exists(os.path.join(case.user.state_dir(), ".memd")), False)
+    again = Broker(case, "300M")
+    again.wait(lambda g: near_all(limits(g, *names), [150 * MIB] * 2), "the next one goes on")
+    case.status(case.weir("memd", "stop"), 0)
+    case.equal("its status", again.process.wait(20), 0)
+    case.equal("nothing is left", os.path.exists(os.path.join(case.user.state_dir(), ".memd")), False)
+    # By hand: all that was lent is back first.
+    case.equal("whole", pair[0].mem("unplug", "56M")["limit_bytes"], 200 * MIB)
+
+
+@test("memory", users=("root", "user"), serial=True)
+def broker_goes_on_without_a_silent_guest(case):
+    names = [case.detached("sleep", "600", options=strict("256M")) for _ in range(3)]
+    broker = Broker(case, "300M")
+    broker.wait(lambda g: near_all(limits(g, *names), [100 * MIB] * 3), "all the same")
+    kernel = json.loads(case.weir("stats", "--json", names[2]).out)["guest"]["kernel_pid"]
+    os.kill(kernel, signal.SIGSTOP)
+    case.cleanups.append(lambda: harness.processes().get(kernel) and os.kill(kernel, signal.SIGCONT))
+    broker.wait(lambda g: g[names[2]]["state"] == "silent", "it is silent")
+    case.weir("kill", names[1])
+    broker.wait(lambda g: near_all(limits(g, names[0]), [200 * MIB]), "the rest is shared, but not what it has")
+    os.kill(kernel, signal.SIGCONT)
+    broker.wait(lambda g: near_all(limits(g, names[0], names[2]), [150 * MIB] * 2), "it is back")
+
+
+@test("memory", users=("root",))
+def broker_says_what_it_wants(case):
+    for args, pattern in (
+            ((), "usage: weir memd --budget SIZE"),
+            (("--budget", "much"), "--budget much: write a size of at least 1M such as 4G"),
+            (("--budget", "1G", "--interval", "1ms"), "--interval 1ms: write a duration from 50ms to 1h"),
+            (("--budget", "1G", "--idle", "-1s"), "--idle -1s: write a duration"),
+            (("--budget", "1G", "status"), "usage: weir memd"),
+            (("--json", "stop"), "usage: weir memd"),
+    ):
+        case.one_line_error(case.weir("memd", *args), 2, pattern)
