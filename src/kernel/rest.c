@@ -98,6 +98,7 @@ void rest_begin(struct sched *s)
 	atomic_store(&s->sw, NULL);
 	now = host_now();
 	forget_running(s, now);
+	s->told = false;
 	placement_rest(&s->placement, now);
 	s->rested = sw;
 	s->rest_since_ns = now;

@@ -79,6 +79,10 @@ struct sched {
 	unsigned rests;
 	enum observe_cost rest_reason;	/* of the last */
 
+	/* lock too: since the observer began or went on, a blind walk has met all tasks. Who is
+	 * not known from then on, the record of its fork was lost. */
+	bool told;
+
 	/* lock too: run time of tasks that ended unobserved, see walk.c. Of the guest's
 	 * processes and the children they have waited for; and busy time, at the time when
 	 * both told the same. */

@@ -227,8 +227,9 @@ static void take_found(struct walker *w, pid_t pid, pid_t tid, bool known, bool 
 		return;
 	if (!known) {
 		take_past(s, t, f);
-		/* Lost was its FORK, not the host's reports of it. */
-		t->observed = w->lost && atomic_load(&s->sw);
+		/* Lost was its FORK, not the host's reports of it. Not so while observing only
+		 * begins: the walk of somebody who asks for stats may be quicker than the blind. */
+		t->observed = w->lost && s->told;
 	}
 	w->fresh += !known || attached;
 	t->observed |= attached;
@@ -334,6 +335,7 @@ void walk_from_roots(struct sched *s, bool blind, bool lost)
 	pthread_mutex_unlock(&s->lock);
 	tree_ns = walk(s, blind, lost, root, n);
 	pthread_mutex_lock(&s->lock);
+	s->told |= blind && atomic_load(&s->sw);
 	if (s->unseen)
 		account_ended(s, tree_ns);
 	pthread_mutex_unlock(&s->lock);
