@@ -160,7 +160,7 @@ def control_socket(case):
     judge(case.run(case.ctx.program("escape/control"), case.user.state_dir(), name, name=name))
 
 
-@test("escape", users=("root",), serial=True,
+@test("escape", users=("root",), policies=POLICIES, serial=True,
       programs=["escape/slowfs", "escape/slowmem"])
 def slow_memory(case):
     """Calls whose arguments never come hold up nobody else.

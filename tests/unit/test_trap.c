@@ -29,13 +29,15 @@
 #define CALLERS 4
 #define CALM_NS 400000000	/* a single caller calls for so long: 80 ticks of the watchdog */
 #define PATIENCE_S 20		/* until what must happen has not */
+#define SLOW_CALLS 200		/* one after the other: each moves the door's threads */
 
 /* What acct(2) is trapped to; its first argument. */
-enum { ASK_SEVEN = 7, ASK_ERROR, ASK_WORK, ASK_WAIT, ASK_FREE };
+enum { ASK_SEVEN = 7, ASK_ERROR, ASK_WORK, ASK_WAIT, ASK_SLOW, ASK_FREE };
 
 struct page {
 	_Atomic int listener;
 	_Atomic bool go, stop;
+	_Atomic int slow;	/* calls that have said so */
 };
 
 struct guest {
@@ -89,6 +91,10 @@ static long handler(void *ctx, struct call *c)
 			;
 		return 0;
 	case ASK_WAIT:	/* slow, and does not say so */
+		return host_result(sem_wait(&g->freed));
+	case ASK_SLOW:	/* and says so */
+		call_slow(c);
+		atomic_fetch_add(&g->page->slow, 1);
 		return host_result(sem_wait(&g->freed));
 	default:
 		return host_result(sem_post(&g->freed));
@@ -259,6 +265,35 @@ static void test_slow_call_does_not_shut_the_door(void **state)
 	assert_int_equal(guest_end(&g), 0);
 }
 
+static int waits_often(struct guest *g)
+{
+	alarm(PATIENCE_S);
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (int i = 0; i < SLOW_CALLS; i++) {
+			while (atomic_load(&g->page->slow) <= i)
+				sched_yield();
+			if (ask(ASK_FREE) != 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < SLOW_CALLS; i++)
+		if (ask(ASK_SLOW) != 0)
+			return 1;
+	return 0;
+}
+
+/* A parked thread that received again was still counted as parked: in the end the
+ * door woke nobody and started none, and no call was received beside a slow one. */
+static void test_parked_threads_that_receive_again(void **state)
+{
+	struct guest g;
+
+	guest_start(&g, waits_often);
+	assert_int_equal(guest_end(&g), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_one_caller_one_receiver),
 		cmocka_unit_test(test_crowd_has_more_receivers),
 		cmocka_unit_test(test_slow_call_does_not_shut_the_door),
+		cmocka_unit_test(test_parked_threads_that_receive_again),
 	};
 
 	setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
