@@ -2,10 +2,12 @@
 /*
  * idowner.c - owners of files that the guest kernel keeps itself
  *
- * The log of the list is records of one size, appended by one write(2) each, the
- * last of a file counting. A guest kernel that is killed loses none: what write(2)
- * took is the host's. It is read at the start, and written anew if most of it is
- * outdated; a torn record, as after a crash of the host, ends it.
+ * The log of the list is records of one size, each put behind the last by one
+ * pwrite(2), the last of a file counting. A guest kernel that is killed loses none:
+ * what pwrite(2) took is the host's. A record that was not taken whole (a full disk)
+ * is no record, and the next takes its place. The log is read at the start, and
+ * written anew if most of it is outdated; what is no record, as after a crash of the
+ * host, ends it.
  */
 #include "kernel/idowner.h"
 
@@ -30,6 +32,7 @@
 #define CACHED 2048
 #define RECORD_MAGIC 0x77656972u
 #define MAX_RECORDS 1000000
+#define SLACK 1024	/* outdated records that are no reason to write the log anew */
 
 struct record {
 	uint32_t magic, bits;
@@ -54,6 +57,7 @@ struct idowner_list {
 	pthread_mutex_t lock;
 	struct cached cache[CACHED];
 	int log;
+	off_t end;		/* of the log: behind its last record */
 	unsigned n;
 	struct entry *bucket[BUCKETS];
 };
@@ -84,18 +88,43 @@ static int keep(struct idowner_list *l, const struct record *r)
 	return 0;
 }
 
-/* Only what counts, over the old. */
+static int put(struct idowner_list *l, const struct record *r, off_t at)
+{
+	ssize_t n = host_result(pwrite(l->log, r, sizeof(*r), at));
+
+	if (n < 0)
+		return n;
+	return n == sizeof(*r) ? 0 : -ENOSPC;
+}
+
+/* What counts of the list, from @at on. Return: 0, and the end in @ret. */
+static int put_all(struct idowner_list *l, off_t at, off_t *ret)
+{
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct entry *e = l->bucket[i]; e; e = e->next, at += sizeof(e->r)) {
+			int err = put(l, &e->r, at);
+
+			if (err < 0)
+				return err;
+		}
+	*ret = at;
+	return 0;
+}
+
+/* Only what counts, in place of the old: first behind it, then over it. Killed at any
+ * moment, the end of the log says it all. It must be more than half outdated. */
 static void rewrite(struct idowner_list *l)
 {
-	off_t end = 0;
+	off_t end;
 
-	for (unsigned i = 0; i < BUCKETS; i++)
-		for (struct entry *e = l->bucket[i]; e; e = e->next) {
-			if (pwrite(l->log, &e->r, sizeof(e->r), end) != sizeof(e->r))
-				return;
-			end += sizeof(e->r);
-		}
-	host_result(ftruncate(l->log, end));
+	if (put_all(l, l->end, &end) < 0) {
+		host_result(ftruncate(l->log, l->end));
+		return;
+	}
+	l->end = end;
+	if (host_result(fdatasync(l->log)) == 0 && put_all(l, 0, &end) == 0 &&
+	    host_result(ftruncate(l->log, end)) == 0)
+		l->end = end;
 }
 
 struct idowner_list *idowner_open(int log)
@@ -114,12 +143,11 @@ struct idowner_list *idowner_open(int log)
 	while (log >= 0 && host_read(log, &r, sizeof(r)) == sizeof(r) && r.magic == RECORD_MAGIC &&
 	       keep(l, &r) == 0)
 		total++;
-	if (total > 2 * l->n + 1024)
-		rewrite(l);
-	else if (log >= 0)
-		host_result(ftruncate(log, (off_t)total * sizeof(r)));
+	l->end = (off_t)total * sizeof(r);
 	if (log >= 0)
-		lseek(log, 0, SEEK_END);
+		host_result(ftruncate(log, l->end));
+	if (total > 2 * l->n + SLACK)
+		rewrite(l);
 	return l;
 }
 
@@ -274,7 +302,9 @@ static int to_list(struct idowner_list *l, int fd, const struct stat *st, const 
 	pthread_mutex_lock(&l->lock);
 	err = keep(l, &r);
 	if (err == 0 && l->log >= 0)
-		err = MIN(host_write(l->log, &r, sizeof(r)), 0);
+		err = put(l, &r, l->end);
+	if (err == 0)
+		l->end += sizeof(r);
 	pthread_mutex_unlock(&l->lock);
 	return err;
 }
