@@ -154,6 +154,7 @@ static int rootfs_init(struct kernel *k, struct ns_error *err)
 		.own_net = new_ns(k, POLICY_NS_NET),
 		.own_cgroup = new_ns(k, POLICY_NS_CGROUP),
 		.tmpfs_bytes = memory_tmpfs_bytes(k),
+		.caps = cfg->policy->caps,
 		.identity_risk = cfg->ids->identity_risk,
 	};
 	int ret = host_result(unshare(CLONE_NEWNS));

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -222,12 +223,41 @@ static int take_socket(const struct call *c)
 	return pidfd < 0 ? pidfd : host_pidfd_getfd(pidfd, arg_int(c, 0));
 }
 
-/* Of a named local socket; the rest is the host's. */
+/* From which port on anybody may bind, ip(7): of the guest's network namespace, ours. */
+static unsigned first_free_port(void)
+{
+	char text[16];
+
+	if (host_read_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", text,
+			   sizeof(text)) <= 0)
+		return IPPORT_RESERVED;
+	return strtoul(text, NULL, 10);
+}
+
+/* To the host, all users of the guest have the rights of its root. */
+static long bind_port(struct call *c, int sock, unsigned port, const struct idcred *cred)
+{
+	socklen_t len = sizeof(int);
+	int protocol = 0;
+
+	if (!port || idcred_capable(cred, CAP_NET_BIND_SERVICE) || port >= first_free_port())
+		return ids_continue(c);
+	/* Those of pings are identifiers, icmp(7). */
+	if (host_result(getsockopt(sock, SOL_SOCKET, SO_PROTOCOL, &protocol, &len)) == 0 &&
+	    (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6))
+		return ids_continue(c);
+	return -EACCES;
+}
+
+/* Names and low ports; the rest is the host's. */
 long ids_bind(struct kernel *k, struct call *c)
 {
 	uint32_t len = arg_u32(c, 2);
 	struct making m = { .mode = S_IFSOCK | 0777 };
-	struct sockaddr_un a = {};
+	union {
+		struct sockaddr_un un;
+		struct sockaddr_in in;	/* the port of in6 is at the same place */
+	} a = {};
 	cleanup_fd int sock = -1;
 	struct idcred cred;
 	long ret;
@@ -238,16 +268,18 @@ long ids_bind(struct kernel *k, struct call *c)
 	ret = arg_copy_in(c, 1, &a, len);
 	if (ret < 0)
 		return ret;
-	if (a.sun_family != AF_UNIX || a.sun_path[0] == '\0')
-		return ids_continue(c);
 	ret = guestids_caller(k, c, &cred);
 	if (ret < 0)
 		return ret;
 	m.sock = sock = take_socket(c);
 	if (sock < 0)
 		return sock;
-	if (memchr(a.sun_path, '\0', sizeof(a.sun_path)) == NULL)
+	if (len >= sizeof(a.in) && (a.in.sin_family == AF_INET || a.in.sin_family == AF_INET6))
+		return bind_port(c, sock, ntohs(a.in.sin_port), &cred);
+	if (a.un.sun_family != AF_UNIX || a.un.sun_path[0] == '\0')
+		return ids_continue(c);
+	if (memchr(a.un.sun_path, '\0', sizeof(a.un.sun_path)) == NULL)
 		return -EINVAL;
-	ret = make(k, c, AT_FDCWD, a.sun_path, &cred, &m);
+	ret = make(k, c, AT_FDCWD, a.un.sun_path, &cred, &m);
 	return ret == 1 ? ids_continue(c) : ret;
 }

@@ -22,6 +22,7 @@
 #include "kernel/log.h"
 #include "kernel/util.h"
 #include "ns/mount.h"
+#include "ns/mountinfo.h"
 #include "ns/overlay.h"
 #include "passthrough/hostcall.h"
 
@@ -76,6 +77,21 @@ static unsigned carried_attrs(int fd)
 	return attrs;
 }
 
+/* The host's programs, where their owner has no place in the guest's map: set-id bits
+ * mean nothing then, and capabilities of files only that they are not run (filecaps.c). */
+static unsigned unmapped_attrs(const struct builder *b, const struct layer *l, int lower)
+{
+	static const char *const programs[] = { "/usr", "/bin", "/sbin", "/opt" };
+	struct stat st;
+
+	if (b->plan->cfg->dir || host_result(fstat(lower, &st)) < 0 || st.st_uid != OVERFLOW_ID)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		if (path_below(l->path, programs[i], true))
+			return MOUNT_ATTR_NOSUID;
+	return 0;
+}
+
 /* The name of the lower directory for the overlay's options: the host's path
  * where it has no character that is special there, else a clone's. */
 static int lower_name(const struct builder *b, unsigned nr, struct layer *l, char buf[PATH_MAX],
@@ -120,7 +136,8 @@ static int overlay_new(const struct builder *b, unsigned nr, struct layer *l, in
 		return ret;
 	snprintf(upper, sizeof(upper), "%s/up%u", b->where, nr);
 	snprintf(work, sizeof(work), "%s/wk%u", b->where, nr);
-	return mount_new("overlay", carried_attrs(*ret_lower), options, why, whysize);
+	return mount_new("overlay", carried_attrs(*ret_lower) | unmapped_attrs(b, l, *ret_lower),
+			 options, why, whysize);
 }
 
 static int bind_new(const struct builder *b, struct layer *l, bool readonly)

@@ -244,6 +244,8 @@ static int build(struct root *root, int *host_sys, struct ns_error *err)
 	if (ret == 0)
 		ret = root_build_sys(root, host_sys, err);
 	if (ret == 0)
+		root_mend_filecaps(root);
+	if (ret == 0)
 		ret = build_volatile(root, err);
 	if (ret == 0 && root->cfg.mode == ROOT_RO && root->plan.split)
 		ret = mount_set(root->fd, false, MOUNT_ATTR_RDONLY, 0, -1);

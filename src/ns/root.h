@@ -35,6 +35,7 @@ struct root_config {
 	bool own_cgroup;	/* so is the cgroup namespace */
 	bool own_group;		/* and its root is the guest's own group, to be written */
 	uint64_t tmpfs_bytes;	/* what a tmpfs of the guest may hold; 0: as the host has it */
+	uint64_t caps;		/* what the guest's root has, as bits */
 	bool identity_risk;	/* host id 0 is in the guest's map: protect /proc more */
 };
 

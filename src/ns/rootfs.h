@@ -36,6 +36,10 @@ int root_mount_at(const struct root *root, const char *name, const char *type, u
 #define ROOT_SIZE_TEXT 24
 const char *root_tmpfs_size(const struct root *root, char buf[ROOT_SIZE_TEXT]);
 
+/* Programs that the host would not run for the capabilities of their files: those that
+ * do without are mended in a root that is thrown away. After all is mounted. */
+void root_mend_filecaps(const struct root *root);
+
 int root_build_dev(struct root *root, struct ns_error *err);
 /* @host_sys: a clone of the host's /sys to use, taken from it; or -1 */
 int root_build_sys(struct root *root, int *host_sys, struct ns_error *err);

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -599,6 +600,45 @@ def half_a_terminal(case):
     t.expect("no-tty-in")
     t.p.wait(15)
     case.true("the terminal is as before", t.settings_restored())
+
+
+# -- what the guest's root has not ----------------------------------------
+
+
+@test("commands", users=("root", "user", "single"))
+def ping_runs_though_its_file_has_a_capability(case):
+    """Debian's ping carries cap_net_raw, with which the host would not run it here."""
+    ping = shutil.which("ping")
+    if not ping or "security.capability" not in os.listxattr(ping):
+        raise Skipped("no ping whose file has a capability")
+    case.matches("as root", case.shell("ping -c 1 -W 10 127.0.0.1").text(), "1 received")
+    if case.user.kind != "single":
+        r = case.run("/usr/sbin/runuser", "-u", "nobody", "--", ping, "-c", "1", "-W", "10", "127.0.0.1")
+        case.matches("as a user of the guest", r.text(), "1 received")
+    case.true("the host's file is as it was", "security.capability" in os.listxattr(ping))
+
+
+@test("commands", users=("root",))
+def capabilities_that_the_guest_has_stay_with_files(case):
+    ping = shutil.which("ping")
+    if not ping or "security.capability" not in os.listxattr(ping):
+        raise Skipped("no ping whose file has a capability")
+    options = ["--set", "caps.keep=+net_raw"]
+    r = case.run("/usr/bin/python3", "-c", f"import os; print(os.listxattr({ping!r}))", options=options)
+    case.matches("its attributes", r.text(), "security.capability")
+
+
+@test("commands", users=("root",))
+def the_priority_that_weir_was_started_with(case):
+    argv = case.run_argv(["/usr/bin/nice"])
+    case.equal("nice", case.status(case.command(["nice", "-n", "-3", *argv]), 0).out, "-3\n")
+    case.equal("nice", case.status(case.command(["nice", "-n", "3", *argv]), 0).out, "3\n")
+
+
+@test("commands", users=("root", "user"), programs=["guest/loopback"])
+def low_ports_of_the_hosts_network_are_the_hosts(case):
+    r = case.program("guest/loopback", options=["--set", "namespaces.net=host"])
+    case.matches("the host's network", r.out, "bind to port 80: EACCES")
 
 
 # -- policy ------------------------------------------------------------------

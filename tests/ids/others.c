@@ -5,6 +5,7 @@
  * Run by root in an empty directory; natively and in a guest the lines are the same.
  */
 #include <grp.h>
+#include <netinet/in.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -118,6 +119,41 @@ static void many_signals(void)
 	dprintf(1, "in a group: mine %s, other's %s\n", await_end(mine), end_of(other));
 	kill(other, SIGKILL);
 	waitpid(other, NULL, 0);
+}
+
+/* Low ports are for who has CAP_NET_BIND_SERVICE. */
+static void ports(void)
+{
+	static const struct {
+		int family, type;
+		uint16_t port;
+	} rows[] = {
+		{ AF_INET, SOCK_STREAM, 7 }, { AF_INET, SOCK_DGRAM, 1023 }, { AF_INET, SOCK_STREAM, 0 },
+		{ AF_INET6, SOCK_STREAM, 7 }, { AF_INET6, SOCK_DGRAM, 0 },
+	};
+	static const uid_t users[] = { 0, 1000 };
+
+	for (size_t u = 0; u < ARRAY_SIZE(users); u++)
+		for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+			struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(rows[i].port),
+						  .sin_addr.s_addr = htonl(0x7f4d0001) };
+			struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = in.sin_port,
+						    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+			bool six = rows[i].family == AF_INET6;
+			int s = socket(rows[i].family, rows[i].type, 0), ret;
+			pid_t pid = fork();
+
+			if (pid == 0) {
+				become(users[u], users[u]);
+				ret = six ? bind(s, (struct sockaddr *)&in6, sizeof(in6)) :
+					    bind(s, (struct sockaddr *)&in, sizeof(in));
+				dprintf(1, "%u, family %d, port %u: %s\n", users[u], rows[i].family,
+					rows[i].port, ret < 0 ? t_errno(errno) : "ok");
+				_exit(0);
+			}
+			waitpid(pid, NULL, 0);
+			close(s);
+		}
 }
 
 static struct sockaddr_un address(const char *path)
@@ -300,6 +336,7 @@ int main(int argc, char **argv)
 	chmod(".", 0777);
 	signals();
 	many_signals();
+	ports();
 	sockets();
 	set_ids(argv[0]);
 	return 0;
