@@ -34,6 +34,17 @@ int main(void)
 		raw64(SYS_sched_setattr, 0, (long)&sizes[i], 0, 0, 0, 0);
 		raw64(SYS_sched_getattr, 0, (long)two_gib, sizes[i], 0, 0, 0);
 		raw64(SYS_clone3, (long)two_gib, sizes[i], 0, 0, 0, 0);
+		/* with ids of the guest's own the guest kernel does these, too */
+		check("setgroups", none || raw64(SYS_setgroups, sizes[i], (long)two_gib, 0, 0, 0, 0) < 0);
+		raw64(SYS_getgroups, sizes[i], (long)two_gib, 0, 0, 0, 0);
+		check("setxattr",
+		      raw64(SYS_setxattr, (long)"/tmp", (long)"user.x", (long)two_gib, sizes[i], 0, 0) < 0);
+		raw64(SYS_getxattr, (long)"/tmp", (long)"user.x", (long)two_gib, sizes[i], 0, 0);
+		raw64(SYS_listxattr, (long)"/tmp", (long)two_gib, sizes[i], 0, 0, 0);
+		raw64(SYS_readlink, (long)"/proc/self/exe", (long)two_gib, sizes[i], 0, 0, 0);
+		raw64(SYS_bind, 0, (long)two_gib, sizes[i], 0, 0, 0);
+		raw64(SYS_connect, 0, (long)two_gib, sizes[i], 0, 0, 0);
+		raw64(SYS_openat2, AT_FDCWD, (long)"/", (long)two_gib, sizes[i], 0, 0);
 		raw64(442, AT_FDCWD, (long)"/", 0, (long)two_gib, sizes[i], 0);
 	}
 	enter_dir();

@@ -40,6 +40,7 @@ ATTACKS = {
     "bad-pointers": ("pointers", [], EVERYWHERE, False),
     "lengths": ("lengths", [], POLICIES, False),
     "signal-storm": ("storm", ["3000"], POLICIES, False),
+    "exactly-once": ("exactly_once", [], POLICIES, False),
     "threads-64": ("crowd", ["64", "500"], POLICIES, False),
     "threads-1000": ("crowd", ["1000", "5"], POLICIES, False),
     "threads-10000": ("crowd", ["10000", "1"], ("hosting",), False),
@@ -97,6 +98,16 @@ for name, (program, args, policies, control) in ATTACKS.items():
 # What only guest root can begin at all, or what compares with what only it can do.
 NEEDS_ROOT = {"listener", "lengths", "signal-storm", "threads-64", "threads-1000", "opens", "thread-credentials",
               "fd-race", "reopen", "flip-chroot", "flip-name"}
+
+# Where the guest kernel keeps users, it does most calls with paths: again there, by guest root and by a user.
+SINGLE = ("bad-pointers", "lengths", "high-halves", "exactly-once", "killed-in-calls", "numbers-x86-64")
+for name in SINGLE:
+    program, args, _, _ = ATTACKS[name]
+    for user in (False, True):
+        if not (user and name in ("lengths", "killed-in-calls")):
+            harness.add("escape", ("single-user-" if user else "single-") + name, attack(program, args, False, user),
+                        users=("user", "single"), policies=("id-lab",), serial=name in HEAVY,
+                        programs=["escape/" + program, "escape/asuser"])
 
 # The rest again, by a user of the guest.
 for name, (program, args, policies, _) in ATTACKS.items():
