@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * games.c - ways to have more private memory than a strict budget of LIMIT MiB
+ *
+ * games LIMIT group: the same where a group counts what is written.
  */
 #include <sys/shm.h>
 
@@ -110,11 +112,52 @@ static void many(void)
 	expect(n > 60000 || errno == ENOMEM, "70,000 mappings, or as many as the host lets be");
 }
 
+/* Where the host puts them, and how large they are said to be. */
+static void odd(void)
+{
+	char *at = (char *)(5ul << 40), *p = mmap(at, 4096, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0), *q;
+
+	expect(p == at, "a page at 5 TiB");
+	p[0] = 1;
+	q = mmap(at, 4096, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0);
+	expect(q == MAP_FAILED && errno == EEXIST, "is not had twice");
+	q = mremap(p, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, at + (1ul << 30));
+	expect(q == at + (1ul << 30) && q[0] == 1, "moves by a GiB with what is in it");
+	expect(mmap(q - 4096, 3 * 4096, RW, ANON | MAP_FIXED, -1, 0) == q - 4096 && q[0] == 0,
+	       "MAP_FIXED over a part of three pages");
+	expect(munmap(q - 4096, 3 * 4096) == 0, "which are given back");
+	expect(map(1ul << 62, RW, ANON) == MAP_FAILED && errno == ENOMEM, "4 EiB are not to be had");
+	expect(map(-1ul, RW, ANON) == MAP_FAILED && errno == ENOMEM, "nor all but a byte");
+	expect(map(0, RW, ANON) == MAP_FAILED && errno == EINVAL, "nor nothing");
+}
+
+/* Addresses cost nothing until they are written, whatever they are called. */
+static void in_a_group(void)
+{
+	char *p = map(64 * limit, RW, ANON | MAP_NORESERVE), *q;
+
+	expect(p != MAP_FAILED, "64 times of it with MAP_NORESERVE");
+	for (size_t i = 0; i < limit / 8; i += 4096)
+		p[i * 64] = 1;
+	expect(true, "an eighth of it written, here and there");
+	q = mremap(p, 64 * limit, 65 * limit, MREMAP_MAYMOVE);
+	expect(q != MAP_FAILED && q[0] == 1 && q[64 * 4096] == 1, "it grows and moves");
+	expect(madvise(q, 65 * limit, MADV_DONTNEED) == 0 && q[0] == 0, "and is given back where it lies");
+	munmap(q, 65 * limit);
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 2)
+	if (argc != 2 && argc != 3)
 		return 2;
 	limit = strtoul(argv[1], NULL, 10) * MIB;
+	odd();
+	if (argc == 3) {
+		in_a_group();
+		with_children();
+		in_child(many);
+		return t_failed;
+	}
 	fill();
 	later_writable();
 	shared();

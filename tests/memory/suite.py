@@ -8,6 +8,7 @@ under a strict budget, the sizes of its processes in /proc.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -587,3 +588,39 @@ def broker_says_what_it_wants(case):
             (("--json", "stop"), "usage: weir memd"),
     ):
         case.one_line_error(case.weir("memd", *args), 2, pattern)
+
+
+@test("memory", users=("root", "user"), serial=True)
+def starts_and_stops_leave_nothing_behind(case):
+    """The short form; by hand it is tools/density --churn 1000."""
+    tool = os.path.join(case.directory(), "density")
+    shutil.copyfile(os.path.join(harness.TESTS, "..", "tools", "density"), tool)
+    for options in ((), memory("64M")):
+        r = case.command(["python3", tool, "--weir", case.ctx.weir, "--json", "--churn", "24", *options], timeout=110)
+        case.status(r, 0)
+        case.equal("left", json.loads(r.out)["left"], [])
+
+
+@test("memory", users=BY_GROUP, programs=PROGRAMS)
+def group_holds_against_a_fork_bomb(case):
+    guest, other = Guest(case, "128M"), Guest(case, "64M")
+    q, got = eat(case, other, "30")
+    p = start_weir(case, "exec", guest.name, "--", case.ctx.program("memory/eat"), "20", "bomb")
+    # Which of them are killed, and whether their parent is one of them, is the host's choice.
+    wait_until(lambda: guest.stats()["oom_kills"] > 0, 30)
+    case.true("some are killed", guest.stats()["oom_kills"] > 0)
+    case.true(f"the host counts {guest.used() >> 20} of 128 MiB", guest.used() <= 128 * MIB)
+    p.kill()
+    case.equal("kills of the other", other.stats()["oom_kills"], 0)
+    say(q)
+    case.equal("the other goes on", q.stdout.readline(), b"freed\n")
+
+
+def group_games(case):
+    """What a strict budget refuses a group lets be, as Linux does, until it is written."""
+    r = case.program("memory/games", "256", "group", options=memory("256M", "--set", "memory.budget=cgroup"))
+    case.status(r, 0)
+    case.true("something was checked", r.out.count("ok ") > 8 and "FAILED" not in r.out)
+
+
+harness.add("memory", "group-games", group_games, users=BY_GROUP, programs=("memory/games",))
