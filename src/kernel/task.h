@@ -60,6 +60,7 @@ struct task {
 	enum sleepwake_kind last_kind;
 	bool observed;			/* the host reports it to us */
 	unsigned seen;			/* number of the last walk that met it */
+	uint64_t host_start;		/* as that walk found it, hostproc_stat.start; 0: none has */
 
 	/* asked of /proc when somebody wants to know; 0: not yet */
 	pid_t guest_tid, guest_pid;

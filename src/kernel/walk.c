@@ -145,8 +145,9 @@ static bool in_window(const struct walker *w, uint64_t ns)
 	return false;
 }
 
-/* A FORK that came behind our attaching to its parent is in the records. */
-static bool is_observed(struct walker *w, pid_t tid, bool *known)
+/* A FORK that came behind our attaching to its parent is in the records.
+ * @start: of the thread that is known by this id; 0: it is not known, or since when */
+static bool is_observed(struct walker *w, pid_t tid, bool *known, uint64_t *start)
 {
 	struct sched *s = w->s;
 	struct sleepwake *sw = atomic_load(&s->sw);
@@ -159,22 +160,26 @@ static bool is_observed(struct walker *w, pid_t tid, bool *known)
 	t = task_find(&s->tasks, tid);
 	/* Its first records may have been quicker than we are. */
 	*known = t && (t->observed || t->seen);
+	*start = t ? t->host_start : 0;
 	ret = t && t->observed && t->state != TASK_ZOMBIE &&
 	      (t->seen == s->walk || !in_window(w, t->start_ns));
 	pthread_mutex_unlock(&s->lock);
 	return ret;
 }
 
-static int find_out(pid_t tid, bool known, struct found *ret)
+/* @start: of who had the id when it was seen last: it may be another's by now. */
+static int find_out(pid_t tid, uint64_t start, bool *known, struct found *ret)
 {
 	struct hostproc_slices sl;
 	int err = hostproc_stat(tid, &ret->st);
 
+	if (err == 0 && start && start != ret->st.start)
+		*known = false;
 	if (err == 0)
 		ret->run_ns = hostproc_slices(tid, &sl) < 0 ? ret->st.run_ns : sl.run_ns;
-	if (err == 0 && !known)
+	if (err == 0 && !*known)
 		err = hostproc_status(tid, &ret->status);
-	if (err == 0 && !known)
+	if (err == 0 && !*known)
 		err = host_cpus_of(tid, &ret->cpus);
 	return err;
 }
@@ -219,6 +224,10 @@ static void take_found(struct walker *w, pid_t pid, pid_t tid, bool known, bool 
 
 	observe_budget_spend(&s->budget, OBSERVE_COST_ATTACH, w->attach_ns);
 	w->attach_ns = 0;
+	if (t && t->host_start && t->host_start != f->st.start) {
+		task_remove(&s->tasks, t, now);
+		t = NULL;
+	}
 	if (!t && known)
 		return;		/* it has ended meanwhile */
 	if (!t)
@@ -237,6 +246,7 @@ static void take_found(struct walker *w, pid_t pid, pid_t tid, bool known, bool 
 		take_first_look(s, t, f, now);
 	else
 		take_stat(s, t, &f->st, now);
+	t->host_start = f->st.start;
 	t->seen = s->walk;
 }
 
@@ -244,11 +254,12 @@ static void visit(void *ctx, pid_t pid, pid_t tid)
 {
 	struct walker *w = ctx;
 	struct sched *s = w->s;
-	bool known, observed = is_observed(w, tid, &known);
+	uint64_t start;
+	bool known, observed = is_observed(w, tid, &known, &start);
 	bool attached = w->blind && !observed && attach(w, tid);
 	struct found f = {};
 
-	if (find_out(tid, known, &f) < 0)
+	if (find_out(tid, start, &known, &f) < 0)
 		return;
 	if (tid == pid)
 		w->tree_ns += f.st.run_ns + f.st.child_ns;

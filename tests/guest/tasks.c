@@ -290,6 +290,65 @@ static void affinity(void)
 	pause();
 }
 
+static void burn(void)
+{
+	struct timespec now;
+
+	do
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	while (now.tv_sec == 0 && now.tv_nsec < 200000000);
+	dprintf(1, "burnt\n");
+	pause();
+}
+
+static bool told(void)
+{
+	char c;
+
+	return read(0, &c, 1) == 1;
+}
+
+static void end_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	need("waitpid", waitpid(pid, NULL, 0));
+}
+
+/* The next child has @pid, if that is free: pid_namespaces(7). */
+static bool next_pid(pid_t pid)
+{
+	int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY);
+	bool ok = fd >= 0 && dprintf(fd, "%d", (int)pid - 1) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* A child, and when it is gone another one with its pid; at each step it waits for a byte. */
+static void reuse(void)
+{
+	while (told()) {
+		pid_t first = child("t-first", burn), second;
+
+		if (!told())
+			return;
+		end_child(first);
+		dprintf(1, "gone\n");
+		if (!told())
+			return;
+		if (!next_pid(first)) {
+			dprintf(1, "%s\n", t_errno(errno));
+			return;
+		}
+		second = child("t-second", in_nanosleep);
+		dprintf(1, "%d %d\n", (int)first, (int)second);
+		if (!told())
+			return;
+		end_child(second);
+	}
+}
+
 static const struct {
 	const char *what;
 	void (*fn)(void);
@@ -302,6 +361,7 @@ static const struct {
 	{ "yielders", yielders },	{ "workers", workers },
 	{ "faults", faults },
 	{ "ping-pong", ping_pong_forever }, { "affinity", affinity },
+	{ "reuse", reuse },
 };
 
 int main(int argc, char **argv)

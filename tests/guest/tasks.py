@@ -7,6 +7,7 @@ weir stats until it says what is true, and fails when it never does.
 
 import json
 import os
+import select
 import subprocess
 import time
 
@@ -95,6 +96,55 @@ def states_of_sleepers(case, source):
         case.true("the host's number is another", t["host_pid"] > 1)
         case.equal("guest root", t["uid"], 0)
     case.true("pid 1 is there", any(t["pid"] == 1 for t in s["tasks"]))
+
+
+def host_gives(pid):
+    """The next process of the host has this id, unless another one is quicker."""
+    try:
+        with open("/proc/sys/kernel/ns_last_pid", "w") as f:
+            f.write(str(pid - 1))
+    except OSError:
+        pass  # not root, or a host without checkpoint/restore: its ids come again by chance only
+
+
+@both_sources
+def a_pid_comes_again(case, source):
+    """A task with the pid of one that is gone, and where root runs this with its host pid, is another one."""
+    p = case.start(case.ctx.program("guest/tasks"), "reuse", options=source, stdin=subprocess.PIPE)
+
+    def tell():
+        p.stdin.write(b"\n")
+        p.stdin.flush()
+
+    def line():
+        if not select.select([p.stdout], [], [], PATIENCE)[0]:
+            raise Failed("the guest's program says nothing")
+        return p.stdout.readline().decode().strip()
+
+    for _ in range(10):
+        tell()
+        case.equal("it has run for 200 ms", line(), "burnt")
+        first = named(eventually(case, p.guest, "t-first sleeps", lambda s: states(s, "t-first") == ["sleeping"]),
+                      "t-first")[0]
+        case.true(f"its time is counted: {first}", first["run_ns"] > 150_000_000)
+        tell()
+        case.equal("it is gone", line(), "gone")
+        host_gives(first["host_pid"])
+        tell()
+        pids = line().split()
+        if len(pids) == 1:
+            raise Skipped(f"the host does not let a guest choose a pid: {pids[0]}")
+        case.equal("the pid is the same", pids[0], pids[1])
+        s = eventually(case, p.guest, "t-second sleeps", lambda s: states(s, "t-second") == ["sleeping"])
+        second = named(s, "t-second")[0]
+        case.equal("its pid", second["pid"], first["pid"])
+        case.equal("nobody else has it", sum(t["pid"] == first["pid"] for t in s["tasks"]), 1)
+        case.equal("nothing is left of the first", named(s, "t-first"), [])
+        case.true(f"it has a time of its own: {second}", second["run_ns"] < 100_000_000)
+        tell()
+        if second["host_pid"] == first["host_pid"]:
+            return
+    case.note("with the host's pid another one each time")
 
 
 @both_sources
