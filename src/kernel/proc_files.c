@@ -18,14 +18,26 @@
 #define RENDERER(name) \
 	static void name(const struct machine_facts *f, unsigned cpu, struct text *t)
 
+#define INTR "intr 0"	/* no interrupts: of /proc/stat */
+
 /* ---- CPUs -------------------------------------------------------------- */
 
 /* user nice system idle iowait irq softirq steal guest guest_nice. That a task
  * runs is known, not whether in the kernel: all of it counts as user. */
 static void stat_cpu(struct text *t, uint64_t busy_ns, uint64_t idle_ns)
 {
-	text_printf(t, " %llu 0 0 %llu 0 0 0 0 0 0\n", (unsigned long long)(busy_ns / NS_PER_TICK),
-		    (unsigned long long)(idle_ns / NS_PER_TICK));
+	text_add(t, " ", 1);
+	text_number(t, busy_ns / NS_PER_TICK, 0);
+	text_word(t, " 0 0 ", 0);
+	text_number(t, idle_ns / NS_PER_TICK, 0);
+	text_word(t, " 0 0 0 0 0 0\n", 0);
+}
+
+static void stat_line(struct text *t, const char *name, uint64_t value)
+{
+	text_word(t, name, 0);
+	text_number(t, value, 0);
+	text_add(t, "\n", 1);
 }
 
 RENDERER(render_stat)
@@ -37,16 +49,35 @@ RENDERER(render_stat)
 		busy += s->vcpu[i].busy_ns;
 		idle += s->vcpu[i].idle_ns;
 	}
-	text_printf(t, "cpu ");
+	text_word(t, "cpu ", 0);
 	stat_cpu(t, busy, idle);
 	for (unsigned i = 0; i < s->nvcpus; i++) {
-		text_printf(t, "cpu%u", i);
+		text_word(t, "cpu", 0);
+		text_number(t, i, 0);
 		stat_cpu(t, s->vcpu[i].busy_ns, s->vcpu[i].idle_ns);
 	}
-	text_printf(t, "intr 0\nctxt %llu\nbtime %lld\nprocesses %llu\n"
-		       "procs_running %u\nprocs_blocked %u\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
-		    (unsigned long long)(s->sleeps + s->preempts), (long long)f->boot_time,
-		    (unsigned long long)s->forks, s->runnable, s->blocked);
+	text_word(t, INTR "\n", 0);
+	stat_line(t, "ctxt ", s->sleeps + s->preempts);
+	text_printf(t, "btime %lld\n", (long long)f->boot_time);
+	stat_line(t, "processes ", s->forks);
+	stat_line(t, "procs_running ", s->runnable);
+	stat_line(t, "procs_blocked ", s->blocked);
+	text_word(t, "softirq 0 0 0 0 0 0 0 0 0 0 0\n", 0);
+}
+
+/* How many interrupts a machine has is its own affair: "intr 0 0 0", or "intr 00 0". */
+static void pad_stat(struct text *t, size_t len)
+{
+	size_t n = len > t->len ? len - t->len : 0, at, tail;
+
+	text_word(t, "", n);
+	if (!n || !text_ok(t))
+		return;
+	at = strstr(t->buf, "\n" INTR) - t->buf + strlen("\n" INTR);
+	tail = t->len - n - at;
+	memmove(t->buf + at + n, t->buf + at, tail);
+	for (size_t i = 0; i < n; i++)
+		t->buf[at + i] = (n - i) % 2 ? '0' : ' ';
 }
 
 RENDERER(render_loadavg)
@@ -208,6 +239,11 @@ RENDERER(render_meminfo)
 		       "Hugepagesize:       2048 kB\n");
 }
 
+/* Its lines are of one length below 100 GB. */
+static void pad_meminfo(struct text *t, size_t len)
+{
+}
+
 /* Memory as in meminfo. What is read from and written to disks is the host's
  * doing, and the guest has none. */
 RENDERER(render_vmstat)
@@ -293,11 +329,13 @@ enum {
 #define SCHED MACHINE_SCHED
 #define MEMORY MACHINE_MEMORY
 #define FILE_IN(dir, name, render, needs, live) \
-	{ name, dir, PROC_FILE, render, needs, live, PROC_ALWAYS, NULL }
+	{ name, dir, PROC_FILE, render, needs, live, PROC_ALWAYS, NULL, NULL }
 #define BOUND(name, render, needs, live, when, target) \
-	{ name, ROOT, PROC_FILE, render, needs, live, when, target }
+	{ name, ROOT, PROC_FILE, render, needs, live, when, target, NULL }
+#define KEPT(name, render, needs, when, target, pad) \
+	{ name, ROOT, PROC_FILE, render, needs, true, when, target, pad }
 #define HIDDEN(name, when, target) \
-	{ name, ROOT, PROC_HIDDEN, NULL, 0, false, when, target }
+	{ name, ROOT, PROC_HIDDEN, NULL, 0, false, when, target, NULL }
 
 const struct proc_node proc_nodes[] = {
 	[ROOT]	   = { "", ROOT, PROC_DIR },
@@ -309,7 +347,7 @@ const struct proc_node proc_nodes[] = {
 	[NODE_0]   = { "node0", NODE, PROC_DIR },
 
 	[FIRST_FILE] =
-	BOUND("stat", render_stat, SCHED | MACHINE_TIME, true, PROC_ALWAYS, "proc/stat"),
+	KEPT("stat", render_stat, SCHED | MACHINE_TIME, PROC_ALWAYS, "proc/stat", pad_stat),
 	BOUND("loadavg", render_loadavg, SCHED, true, PROC_ALWAYS, "proc/loadavg"),
 	BOUND("uptime", render_uptime, SCHED | MACHINE_TIME, true, PROC_ALWAYS, "proc/uptime"),
 	BOUND("schedstat", render_schedstat, SCHED, true, PROC_ALWAYS, "proc/schedstat"),
@@ -320,7 +358,7 @@ const struct proc_node proc_nodes[] = {
 	BOUND("filesystems", render_filesystems, 0, false, PROC_ALWAYS, "proc/filesystems"),
 	BOUND("cmdline", render_cmdline, 0, false, PROC_ALWAYS, "proc/cmdline"),
 	BOUND("cpuinfo", render_cpuinfo, MACHINE_CPUINFO_TEXT, false, PROC_OWN_CPUS, "proc/cpuinfo"),
-	BOUND("meminfo", render_meminfo, MEMORY, true, PROC_OWN_MEMORY, "proc/meminfo"),
+	KEPT("meminfo", render_meminfo, MEMORY, PROC_OWN_MEMORY, "proc/meminfo", pad_meminfo),
 	BOUND("vmstat", render_vmstat, MEMORY, true, PROC_ALWAYS, "proc/vmstat"),
 	BOUND("swaps", render_swaps, 0, false, PROC_OWN_MEMORY, "proc/swaps"),
 	BOUND("version", render_version, MACHINE_UTS, false, PROC_OWN_RELEASE, "proc/version"),

@@ -41,6 +41,11 @@ struct proc_node {
 	bool live;		/* the text changes while the guest runs */
 	enum proc_when when;
 	const char *target;	/* below the guest's root; NULL: not bound itself */
+	/*
+	 * Makes a text as long as @len, at least, without saying anything else. The
+	 * host may then keep it for a reader (procfs_fuse.c). NULL: it may not.
+	 */
+	void (*pad)(struct text *t, size_t len);
 };
 
 extern const struct proc_node proc_nodes[];

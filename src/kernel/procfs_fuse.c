@@ -6,6 +6,15 @@
  * gets the rest of the same text, who goes back to the beginning a new one, as
  * with the host's own files. Names and attributes never change, so the host
  * asks for each once.
+ *
+ * That is a request for each read, and one more at the end of the text. Files
+ * that are read most are kept (proc_node.pad): whoever opens one that nobody has
+ * open gets its text of this moment with the answer, in the host's page cache,
+ * and reads without us. What may then be old, KEPT_AGE at most, is what somebody
+ * reads again who has kept it open: its attributes last no longer, the host asks
+ * for them, and a new time in them makes it drop its page. As it is not said
+ * whether such a reader is at the end of the text or back at its beginning, a new
+ * text has the length of the old one. Whoever comes second reads the slow way.
  */
 #include "config.h"
 #include "kernel/procfs.h"
@@ -31,13 +40,28 @@
 #include "passthrough/hostcall.h"
 
 #define FOREVER (365.0 * 86400)	/* seconds */
+#define KEPT_AGE_NS 5000000
+#define KEPT_AGE (KEPT_AGE_NS / 1e9)	/* seconds */
+#define KEPT_SPARE 16	/* bytes by which the next texts may be longer */
 #define CPU_SHIFT 16		/* an inode: CPU, then index in proc_nodes[] + 1 */
 
 /* No lock: requests are answered one at a time. */
 struct opened {
 	struct text text;
 	bool read;		/* from the beginning: the next time is a new one */
+	struct kept *kept;	/* it is read through the host's page cache */
 };
+
+/* A file whose text the host keeps, for one that has it open. */
+struct kept {
+	struct text text;
+	uint64_t made_ns;
+	bool open;
+	unsigned changes;	/* of the text since it was opened; nanoseconds of the file's time */
+};
+
+static struct kept *kept;	/* by index in proc_nodes[] */
+static struct fuse_server *server;
 
 static struct kernel *kernel_of(fuse_req_t req)
 {
@@ -61,7 +85,13 @@ static unsigned cpu_of(fuse_ino_t ino)
 
 static struct timespec born;	/* of all files: when we began to serve them */
 
-static void attributes(struct kernel *k, fuse_ino_t ino, struct stat *st)
+static bool is_kept(fuse_ino_t ino)
+{
+	return proc_nodes[index_of(ino)].pad;
+}
+
+/* Seconds for which the host may believe them. */
+static double attributes(struct kernel *k, fuse_ino_t ino, struct stat *st)
 {
 	enum proc_kind kind = proc_nodes[index_of(ino)].kind;
 
@@ -74,14 +104,17 @@ static void attributes(struct kernel *k, fuse_ino_t ino, struct stat *st)
 		.st_mtim = born,
 		.st_ctim = born,
 	};
+	if (!is_kept(ino))
+		return FOREVER;
+	st->st_size = kept[index_of(ino)].text.len;
+	st->st_mtim.tv_nsec = kept[index_of(ino)].changes % NSEC_PER_SEC;
+	return KEPT_AGE;
 }
 
 static void entry(struct kernel *k, fuse_ino_t ino, struct fuse_entry_param *e)
 {
-	*e = (struct fuse_entry_param){
-		.ino = ino, .attr_timeout = FOREVER, .entry_timeout = FOREVER,
-	};
-	attributes(k, ino, &e->attr);
+	*e = (struct fuse_entry_param){ .ino = ino, .entry_timeout = FOREVER };
+	e->attr_timeout = attributes(k, ino, &e->attr);
 }
 
 /* The @n-th name of a directory. Return: its inode, 0 behind the last. */
@@ -103,6 +136,54 @@ static fuse_ino_t child(struct kernel *k, fuse_ino_t dir, unsigned n,
 	}
 	return 0;
 }
+
+/* ---- texts ----------------------------------------------------------------- */
+
+static int make_text(struct kernel *k, fuse_ino_t ino, struct text *t)
+{
+	static struct machine_facts *facts;	/* kept */
+
+	if (!facts)
+		facts = malloc(sizeof(*facts));
+	return facts ? proc_node_text(k, facts, index_of(ino), cpu_of(ino), t) : -ENOMEM;
+}
+
+/* Return: false if it stays as it is. */
+static bool kept_make(struct kernel *k, fuse_ino_t ino)
+{
+	struct kept *f = &kept[index_of(ino)];
+	size_t len = f->text.len;
+
+	if (make_text(k, ino, &f->text) < 0)
+		return false;
+	proc_nodes[index_of(ino)].pad(&f->text, f->text.len > len ? f->text.len + KEPT_SPARE : len);
+	f->made_ns = host_now();
+	return text_ok(&f->text);
+}
+
+/* Return: NULL if it cannot be kept for this reader. As nobody else has it open
+ * through the page cache, nobody reads the page. */
+static struct kept *kept_open(struct kernel *k, fuse_ino_t ino)
+{
+	struct kept *f = &kept[index_of(ino)];
+
+	if (f->open || !kept_make(k, ino) ||
+	    fuse_server_store(server, ino, f->text.buf, f->text.len) < 0)
+		return NULL;
+	f->open = true;
+	return f;
+}
+
+/* The host asks whether what it has is still right. */
+static void kept_renew(struct kernel *k, fuse_ino_t ino)
+{
+	struct kept *f = &kept[index_of(ino)];
+
+	if (f->open && host_now() - f->made_ns > KEPT_AGE_NS && kept_make(k, ino))
+		f->changes++;
+}
+
+/* ---- operations ------------------------------------------------------------ */
 
 static void op_init(void *kernel, struct fuse_conn_info *conn)
 {
@@ -130,9 +211,12 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *wanted)
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct stat st;
+	double valid;
 
-	attributes(kernel_of(req), ino, &st);
-	fuse_reply_attr(req, &st, FOREVER);
+	if (is_kept(ino))
+		kept_renew(kernel_of(req), ino);
+	valid = attributes(kernel_of(req), ino, &st);
+	fuse_reply_attr(req, &st, valid);
 }
 
 static size_t add_name(fuse_req_t req, char *buf, size_t room, bool plus, const char *name,
@@ -191,6 +275,14 @@ static void op_opendir(fuse_req_t req, fuse_ino_t dir, struct fuse_file_info *fi
 	fuse_reply_err(req, ENOSYS);
 }
 
+static void free_opened(struct opened *o)
+{
+	if (o->kept)
+		o->kept->open = false;
+	text_free(&o->text);
+	free(o);
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct opened *o;
@@ -204,25 +296,22 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	if (is_kept(ino))
+		o->kept = kept_open(kernel_of(req), ino);
 	fi->fh = (uintptr_t)o;
-	fi->direct_io = 1;
-	if (fuse_reply_open(req, fi) < 0) {
+	fi->direct_io = !o->kept;
+	fi->keep_cache = o->kept != NULL;
+	if (fuse_reply_open(req, fi) < 0)
 		/* The caller was killed meanwhile: no RELEASE will come. */
-		text_free(&o->text);
-		free(o);
-	}
+		free_opened(o);
 }
 
-static int refresh(struct kernel *k, struct opened *o, fuse_ino_t ino)
+static void reply_part(fuse_req_t req, const struct text *t, size_t size, off_t off)
 {
-	static struct machine_facts *facts;	/* kept */
-	int ret;
-
-	if (!facts)
-		facts = malloc(sizeof(*facts));
-	ret = facts ? proc_node_text(k, facts, index_of(ino), cpu_of(ino), &o->text) : -ENOMEM;
-	o->read = ret == 0;
-	return ret;
+	if ((size_t)off >= t->len)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, t->buf + off, MIN(size, t->len - off));
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
@@ -231,23 +320,23 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	struct opened *o = (struct opened *)(uintptr_t)fi->fh;
 	int ret = 0;
 
+	if (o->kept) {
+		reply_part(req, &o->kept->text, size, off);
+		return;
+	}
 	if (off == 0 || !o->read)
-		ret = refresh(kernel_of(req), o, ino);
+		ret = make_text(kernel_of(req), ino, &o->text);
+	o->read = ret == 0;
 	if (ret < 0)
 		fuse_reply_err(req, -ret);
-	else if ((size_t)off >= o->text.len)
-		fuse_reply_buf(req, NULL, 0);
 	else
-		fuse_reply_buf(req, o->text.buf + off, MIN(size, o->text.len - off));
+		reply_part(req, &o->text, size, off);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct opened *o = (struct opened *)(uintptr_t)fi->fh;
-
 	fuse_reply_err(req, 0);
-	text_free(&o->text);
-	free(o);
+	free_opened((struct opened *)(uintptr_t)fi->fh);
 }
 
 static const struct fuse_lowlevel_ops ops = {
@@ -281,8 +370,17 @@ int procfs_fuse_start(struct kernel *k, int fd, struct fuse_server **ret)
 		.cpu_of = host_cpu_of,
 	};
 
+	int err;
+
 	clock_gettime(CLOCK_REALTIME, &born);
-	return fuse_server_start(&cfg, ret);
+	kept = calloc(proc_nnodes, sizeof(*kept));
+	if (!kept) {
+		close(fd);
+		return -ENOMEM;
+	}
+	err = fuse_server_start(&cfg, &server);
+	*ret = server;
+	return err;
 }
 
 #else

@@ -14,7 +14,8 @@
 
 #define TEXT_FIRST 1024	/* bytes; most of our files are shorter */
 
-static bool make_room(struct text *t, size_t more)
+/* With @more bytes and a NUL there is room already, nearly always. */
+static bool grow(struct text *t, size_t more)
 {
 	size_t size = MAX(t->size, (size_t)TEXT_FIRST);
 	char *buf;
@@ -23,8 +24,6 @@ static bool make_room(struct text *t, size_t more)
 		return false;
 	while (size - t->len <= more)
 		size *= 2;
-	if (size == t->size)
-		return true;
 	buf = realloc(t->buf, size);
 	if (!buf) {
 		t->failed = true;
@@ -35,13 +34,30 @@ static bool make_room(struct text *t, size_t more)
 	return true;
 }
 
+static inline bool make_room(struct text *t, size_t more)
+{
+	return (t->size - t->len > more && !t->failed) || grow(t, more);
+}
+
+/* @len bytes behind the text, to be written. NULL: there is no memory. */
+static inline char *extend(struct text *t, size_t len)
+{
+	char *at;
+
+	if (!make_room(t, len))
+		return NULL;
+	at = t->buf + t->len;
+	at[len] = '\0';
+	t->len += len;
+	return at;
+}
+
 void text_add(struct text *t, const char *s, size_t len)
 {
-	if (!make_room(t, len))
-		return;
-	memcpy(t->buf + t->len, s, len);
-	t->len += len;
-	t->buf[t->len] = '\0';
+	char *at = extend(t, len);
+
+	if (at)
+		memcpy(at, s, len);
 }
 
 void text_printf(struct text *t, const char *fmt, ...)
@@ -67,30 +83,38 @@ void text_printf(struct text *t, const char *fmt, ...)
 	t->failed = true;
 }
 
-static void pad(struct text *t, size_t len, unsigned width)
-{
-	while (len++ < width)
-		text_add(t, " ", 1);
-}
-
 void text_word(struct text *t, const char *s, unsigned width)
 {
-	size_t len = strlen(s);
+	size_t len = strlen(s), all = MAX(len, (size_t)width);
+	char *at = extend(t, all);
 
-	text_add(t, s, len);
-	pad(t, len, width);
+	if (!at)
+		return;
+	memcpy(at, s, len);
+	memset(at + len, ' ', all - len);
+}
+
+static unsigned count_digits(uint64_t value)
+{
+	unsigned n = 1;
+
+	for (; value >= 10; value /= 10)
+		n++;
+	return n;
 }
 
 void text_number(struct text *t, uint64_t value, unsigned width)
 {
-	char digits[20], *p = digits + sizeof(digits);	/* 2^64 has as many */
+	unsigned n = count_digits(value), all = MAX(n, width);
+	char *at = extend(t, all);
 
+	if (!at)
+		return;
+	memset(at, ' ', all - n);
 	do {
-		*--p = '0' + value % 10;
+		at[--all] = '0' + value % 10;
 		value /= 10;
 	} while (value);
-	pad(t, digits + sizeof(digits) - p, width);
-	text_add(t, p, digits + sizeof(digits) - p);
 }
 
 void text_clear(struct text *t)

@@ -254,6 +254,14 @@ int fuse_server_fd(const struct fuse_server *s)
 	return fuse_session_fd(s->session);
 }
 
+int fuse_server_store(struct fuse_server *s, uint64_t ino, const void *data, size_t len)
+{
+	struct fuse_bufvec vec = FUSE_BUFVEC_INIT(len);
+
+	vec.buf[0].mem = (void *)data;
+	return fuse_lowlevel_notify_store(s->session, ino, 0, &vec, 0);
+}
+
 /* ---- start and stop ---------------------------------------------------- */
 
 static void __attribute__((format(printf, 2, 0)))
@@ -323,13 +331,13 @@ int fuse_server_start(const struct fuse_server_config *cfg, struct fuse_server *
 	locks_init(s);
 	if (cfg->threads == 0)
 		host_result(fcntl(fuse_session_fd(s->session), F_SETFL, O_NONBLOCK));
+	*ret_s = s;
 	ret = start_threads(s, MIN(cfg->threads, (unsigned)FUSE_MAX_THREADS));
 	if (ret < 0) {
+		*ret_s = NULL;
 		fuse_server_stop(s);
-		return ret;
 	}
-	*ret_s = s;
-	return 0;
+	return ret;
 }
 
 static void end_thread(pthread_t t)

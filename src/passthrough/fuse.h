@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct fuse_server;
@@ -40,8 +41,8 @@ struct fuse_server_config {
  * fuse_server_start() - Answer from now on
  *
  * The file system must be mounted already: before that the host refuses to be
- * read from. Return: 0 or a negative errno; then the device is closed. -ENOSYS:
- * built without FUSE.
+ * read from. *@ret is set before the first request is answered. Return: 0 or a
+ * negative errno; then the device is closed. -ENOSYS: built without FUSE.
  */
 int fuse_server_start(const struct fuse_server_config *cfg, struct fuse_server **ret);
 
@@ -54,6 +55,16 @@ int fuse_server_start(const struct fuse_server_config *cfg, struct fuse_server *
  */
 bool fuse_server_read(struct fuse_server *s);
 int fuse_server_fd(const struct fuse_server *s);
+
+/**
+ * fuse_server_store() - Put the beginning of a file into the host's page cache
+ *
+ * The host waits for the page: nobody may be reading it through the cache, as
+ * the one who waits would have to answer. If the file is no longer than @len, it
+ * then has this length, and is not read from us until the page is dropped.
+ * Return: 0 or a negative errno.
+ */
+int fuse_server_store(struct fuse_server *s, uint64_t ino, const void *data, size_t len);
 
 /* Ends the threads, the request that one is at being answered. NULL is fine. */
 void fuse_server_stop(struct fuse_server *s);

@@ -23,6 +23,11 @@ int fuse_server_fd(const struct fuse_server *s)
 	return -ENOSYS;
 }
 
+int fuse_server_store(struct fuse_server *s, uint64_t ino, const void *data, size_t len)
+{
+	return -ENOSYS;
+}
+
 void fuse_server_stop(struct fuse_server *s)
 {
 }

@@ -66,6 +66,70 @@ static void parts(const char *path)
 	close(fd);
 }
 
+static ssize_t read_on(int fd, char *text, size_t size)
+{
+	ssize_t len = 0;
+
+	for (ssize_t n; (n = read(fd, text + len, size - 1 - len)) > 0;)
+		len += n;
+	text[len] = '\0';
+	return len;
+}
+
+static unsigned long long ticks(const char *text)
+{
+	unsigned long long busy = 0, idle = 0;
+
+	sscanf(text, "cpu %llu %*u %*u %llu", &busy, &idle);
+	return busy + idle;
+}
+
+/* The host may keep these texts for whoever reads them: never for the next, never
+ * for long, and never so that a reader who takes its time gets two. */
+static void kept(const char *path, const char *begins)
+{
+	static char text[2][1 << 16], line[64];
+	int fd = need(path, open(path, O_RDONLY)), second;
+	ssize_t len = read_on(fd, text[0], sizeof(text[0]));
+
+	for (int i = 0; i < 3; i++) {
+		nap_ms(40);
+		check("the end stays the end", read(fd, line, sizeof(line)) == 0);
+	}
+	nap_ms(200);
+	second = need("second open", open(path, O_RDONLY));
+	check("the second reads a text", read_on(second, text[1], sizeof(text[1])) > 0);
+	check("the second's is whole", strncmp(text[1], begins, strlen(begins)) == 0 &&
+	      text[1][strlen(text[1]) - 1] == '\n');
+	if (ticks(text[0]))
+		check("the second's is of now", ticks(text[1]) > ticks(text[0]) + 10);
+	need("lseek", lseek(fd, 0, SEEK_SET));
+	check("the first's has its length", read_on(fd, text[1], sizeof(text[1])) == len);
+	check("the first's is whole", strncmp(text[1], begins, strlen(begins)) == 0 &&
+	      text[1][len - 1] == '\n');
+	if (ticks(text[0]))
+		check("the first's is of now", ticks(text[1]) > ticks(text[0]) + 10);
+	close(fd);
+	close(second);
+}
+
+/* Who opens a file after something has happened sees that. */
+static void opened_after(void)
+{
+	unsigned long long n[2];
+
+	for (int i = 0; i < 50; i++) {
+		for (int k = 0; k < 2; k++) {
+			char text[8192] = "", *at;
+
+			read_file("/proc/meminfo", text, sizeof(text));
+			at = strstr(text, "MemTotal:");
+			n[k] = at ? strtoull(at + 9, NULL, 10) : 0;
+		}
+		check("the memory is the same", n[0] && n[0] == n[1]);
+	}
+}
+
 static void many(void)
 {
 	int bad = 0;
@@ -185,6 +249,12 @@ int main(int argc, char **argv)
 		/* The observer begins a moment after init does. */
 		nap_ms(100);
 		spin();
+		return t_failed;
+	}
+	if (argc > 1 && strcmp(argv[1], "kept") == 0) {
+		kept("/proc/stat", "cpu  ");
+		kept("/proc/meminfo", "MemTotal: ");
+		opened_after();
 		return t_failed;
 	}
 	fresh();

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 
 import harness
+import terminal
 from harness import Failed, Skipped
 
 FUSE_DEV = os.makedev(10, 229)
@@ -74,10 +75,10 @@ class Way:
         argv = self.wrap + self.case.run_argv(command, ["-v", *options])
         return self.case.command(argv, env=self.env, ids=self.ids, timeout=timeout)
 
-    def start(self, *command, name, options=()):
+    def start(self, *command, name, options=(), stdin=subprocess.DEVNULL):
         argv = self.wrap + self.case.run_argv(command, options, name)
         p = subprocess.Popen(argv, env=dict(self.case.user.env(), **self.env), cwd="/", start_new_session=True,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              **(self.case.user.popen_ids() if self.ids is None else self.ids))
         self.case.cleanups.append(lambda: harness.stop_popen(p))
         return p
@@ -88,8 +89,9 @@ class Way:
             raise Failed(f"the boot log does not say {how!r}\n{result.text()}")
 
 
-def both_ways(name, function, users=("root", "user"), policies=("hosting",), serial=False, programs=()):
-    for fuse in (True, False):
+def both_ways(name, function, users=("root", "user"), policies=("hosting",), serial=False, programs=(),
+              ways=(True, False)):
+    for fuse in ways:
         def run(case, fuse=fuse):
             function(case, Way(case, fuse))
 
@@ -179,6 +181,37 @@ def reading(case, way):
 both_ways("reading", reading, policies=("hosting", "jail"), programs=["machine/reading"])
 
 
+def kept_texts(case, way):
+    """Files that the host keeps for their reader (procfs_fuse.c)."""
+    r = way.run(case.ctx.program("machine/reading"), "kept", options=["--set", "guest.memory=512M"])
+    if r.status == 125 and "cgroup:" in r.err:
+        raise Skipped(r.err.strip().splitlines()[-1])
+    way.was_used(r)
+    case.status(r, 0)
+
+
+both_ways("kept-texts", kept_texts, ways=(True,), programs=["machine/reading"])
+
+
+def new_size_is_seen(case, way):
+    """weir mem, and then /proc/meminfo, opened anew: the new size, however soon."""
+    name = case.ctx.unique()
+    p = way.start("/bin/sh", "-c", "echo begins; while read -r _; do grep MemTotal /proc/meminfo; done", name=name,
+                  options=["--set", "guest.memory=512M"], stdin=subprocess.PIPE)
+    if p.stdout.readline() != b"begins\n":
+        p.wait(10)
+        raise Skipped(p.stderr.read().decode().strip().splitlines()[-1])
+    for action, mib in ((None, 512), ("unplug 256M", 256), ("plug 128M", 384), ("unplug 64M", 320)):
+        if action:
+            case.status(case.weir("mem", name, *action.split()), 0)
+        p.stdin.write(b"\n")
+        p.stdin.flush()
+        case.equal("MemTotal", p.stdout.readline().split()[1], str(mib << 10).encode())
+
+
+both_ways("new-size-is-seen", new_size_is_seen, ways=(True,))
+
+
 def hidden_with_a_limit(case, way):
     """With a limit of memory, its pressure is the guest's own or none."""
     r = way.run("/bin/sh", "-c", "cat /proc/pressure/memory; cat /proc/zoneinfo | wc -c; cat /proc/swaps | wc -l; "
@@ -205,12 +238,11 @@ TOOLS = {
     "uptime": (["uptime"], r"load average: \d"),
     "vmstat": (["vmstat"], r"procs -+memory"),
     "top": (["top", "-b", "-n1"], r"(?m)^MiB Mem :\s+MIB\.\d total"),
-    "htop": (["htop", "--version"], r"htop"),
     "ps": (["ps", "-o", "etimes=,lstart=", "-p", "1"], r"^\s*[0-9] .* 20\d\d"),
     "python3": (["python3", "-c", "import os; print(os.cpu_count(), os.sysconf('SC_PHYS_PAGES') * 4096 >> 20)"],
                 r"^3 MIB$"),
-    "node": (["node", "-e", "os=require('os'); console.log(os.cpus().length, Math.floor(os.totalmem() / 1048576))"],
-             r"^3 MIB$"),
+    "node": (["node", "-e", "os = require('os'); console.log(os.cpus().length, os.availableParallelism ? "
+                            "os.availableParallelism() : 3, Math.floor(os.totalmem() / 1048576))"], r"^3 3 MIB$"),
 }
 
 
@@ -234,27 +266,50 @@ both_ways("real-tools", real_tools)
 
 
 def java(case, way):
-    """What the virtual machine makes of it: processors, and a heap of a quarter of the memory."""
-    if not shutil.which("java") or not shutil.which("javac"):
+    """What the virtual machine makes of it: a collector's threads, and a heap of a quarter of the memory."""
+    if not shutil.which("java"):
         raise Skipped("no java here")
-    d = case.directory()
-    source = case.write(os.path.join(d, "M.java"), "public class M { public static void main(String[] a) { Runtime r = "
-                        "Runtime.getRuntime(); System.out.println(r.availableProcessors() + \" \" + "
-                        "(r.maxMemory() >> 20)); } }")
-    built = subprocess.run(["javac", "-d", d, source], capture_output=True, text=True)
-    if built.returncode:
-        raise Skipped("javac fails: " + built.stderr.strip()[:80])
-    r = way.run("java", "-XX:+UseSerialGC", "-cp", d, "M",
+    r = way.run("java", "-XX:+UseParallelGC", "-XX:+PrintFlagsFinal", "-version",
                 options=["--set", "guest.memory=1G", "--set", "guest.vcpus=3"])
     if r.status == 125 and "cgroup:" in r.err:
         raise Skipped(r.err.strip().splitlines()[-1])
     case.status(r, 0)
-    cpus, heap = map(int, r.out.split())
-    case.equal("processors", cpus, 3)
-    case.true(f"a quarter of 1 GiB: {heap} MiB", 200 <= heap <= 260)
+    flags = dict(re.findall(r"(?m)^\s*\w+ (\w+)\s+=\s+(\d+)", r.out))
+    case.equal("a thread for each processor", flags["ParallelGCThreads"], "3")
+    case.equal("a quarter of 1 GiB", int(flags["MaxHeapSize"]), 256 << 20)
 
 
 both_ways("java", java)
+
+
+def htop(case, way):
+    """On a terminal: a meter for each CPU, the guest's memory, and its tasks alone."""
+    if not shutil.which("htop"):
+        raise Skipped("no htop here")
+    options, mib = ["--set", "guest.vcpus=3"], None
+    if way.run("/bin/true", options=["--set", "guest.memory=512M"]).status == 0:
+        options, mib = options + ["--set", "guest.memory=512M"], 512
+    else:
+        case.note("no limit of memory can be kept here")
+    mark = "7" + case.ctx.unique()[1:].replace("-", ".")
+    script = f"sleep {mark} & HTOPRC=/nonexistent exec htop -C -d 2"
+    screen = terminal.Screen(case, way.wrap + case.run_argv(["/bin/sh", "-c", script], options), 30, 100,
+                             TERM="vt100", **way.env)
+    screen.until("the task", lambda rows: any(f"sleep {mark}" in row for row in rows), 30)
+    rows = screen.until("the meters", lambda rows: "Load average" in "\n".join(rows))
+    text = "\n".join(rows)
+    meters = re.findall(r"(?<!\d)(\d+)\[[^\]]*%\]", text)
+    case.equal("meters", sorted(meters), ["0", "1", "2"])
+    if mib:
+        case.matches("Mem", text, rf"Mem\[[^\]]*/{mib}M\]")
+    pids = [row.split()[0] for row in rows[next(i for i, row in enumerate(rows) if "PID" in row) + 1:]
+            if row.split() and row.split()[0].isdigit()]
+    case.true(f"the guest's tasks, which are few: {pids}\n{text}", 2 <= len(pids) <= 5)
+    screen.type("q")
+    case.equal("status", screen.p.wait(10), 0)
+
+
+both_ways("htop", htop, users=("root",))
 
 
 def start_times(case, way):

@@ -158,6 +158,59 @@ static void test_padding(void **state)
 	}
 }
 
+static const struct proc_node *node_of(const char *name)
+{
+	for (unsigned i = 0; i < proc_nnodes; i++)
+		if (proc_nodes[i].parent == PROC_ROOT && !strcmp(proc_nodes[i].name, name))
+			return &proc_nodes[i];
+	fail_msg("no %s", name);
+	return NULL;
+}
+
+/* What readers find in it is the same: only the line of interrupts gets longer, by zeros. */
+static void test_padded_stat(void **state)
+{
+	const struct proc_node *stat = node_of("stat");
+
+	for (size_t more = 0; more < 9; more++) {
+		struct text plain = {}, t = {};
+		char *line, *end, *word, *rest;
+
+		stat->render(facts(), 0, &plain);
+		stat->render(facts(), 0, &t);
+		stat->pad(&t, plain.len + more);
+		assert_true(text_ok(&t));
+		assert_int_equal(t.len, plain.len + more);
+		assert_int_equal(strlen(t.buf), t.len);
+		line = strstr(t.buf, "\nintr ");
+		assert_non_null(line);
+		end = strchr(line + 1, '\n');
+		assert_memory_equal(t.buf, plain.buf, line - t.buf + 7);
+		assert_string_equal(end, strchr(strstr(plain.buf, "\nintr ") + 1, '\n'));
+		*end = '\0';
+		for (word = strtok_r(line + 6, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+			assert_int_equal(strspn(word, "0"), strlen(word));
+			assert_in_range(strlen(word), 1, 2);
+		}
+		assert_null(strstr(line, "  "));
+		text_free(&plain);
+		text_free(&t);
+	}
+}
+
+static void test_padded_too_long(void **state)
+{
+	const struct proc_node *stat = node_of("stat");
+	struct text t = {};
+	size_t len;
+
+	stat->render(facts(), 0, &t);
+	len = t.len;
+	stat->pad(&t, len - 5);
+	assert_int_equal(t.len, len);
+	text_free(&t);
+}
+
 static void test_cpu_texts(void **state)
 {
 	struct machine_facts *f = facts();
@@ -328,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_cpulist),	     cmocka_unit_test(test_cpumask),
 		cmocka_unit_test(test_text_grows),
 		cmocka_unit_test(test_padding),   cmocka_unit_test(test_cpu_texts),
+		cmocka_unit_test(test_padded_stat), cmocka_unit_test(test_padded_too_long),
 		cmocka_unit_test(test_softirqs),     cmocka_unit_test(test_memory_texts),
 		cmocka_unit_test(test_sysfs_texts),  cmocka_unit_test(test_names),
 		cmocka_unit_test(test_table),	     cmocka_unit_test(test_memory_stat),
