@@ -4,7 +4,6 @@
 import json
 import os
 import re
-import select
 import signal
 import termios
 import time
@@ -120,86 +119,11 @@ def top_without_a_terminal(case):
 # -- the screen --------------------------------------------------------------
 
 
-class Screen(terminal.Terminal):
-    """weir top on a pty, and what a simple terminal would show of it."""
+class Screen(terminal.Screen):
+    """weir top on a terminal."""
 
     def __init__(self, case, *args, rows=30, cols=110, term="vt100"):
         super().__init__(case, [case.ctx.weir, "top", *args], rows, cols, TERM=term)
-
-    def resize(self, rows, cols):
-        super().resize(rows, cols)
-        self.rows, self.cols = rows, cols
-        self.data = b""		# all is drawn anew
-
-    def read(self, seconds):
-        while select.select([self.master], [], [], seconds)[0]:
-            try:
-                more = os.read(self.master, 65536)
-            except OSError:
-                return
-            if not more:
-                return
-            self.data += more
-
-    def show(self):
-        """The rows as they stand now."""
-        grid = [[" "] * self.cols for _ in range(self.rows)]
-        y = x = top = 0
-        bottom = self.rows - 1
-        for m in re.finditer(r"\x1b\[([?\d;]*)([A-Za-z])|\x1b[()][A-Z0-9]|\x1b.|[\x00-\x1f]|[^\x00-\x1f]",
-                             self.data.decode(errors="replace")):
-            token, args, op = m[0], m[1] or "", m[2]
-            n = int(args) if args.isdigit() else 1
-            if op == "H":
-                y, x = [int(v or 1) - 1 for v in (args.split(";") + ["1"])[:2]] if args else (0, 0)
-            elif op == "J":
-                for r in range(y, self.rows):
-                    grid[r][x if r == y else 0:] = [" "] * (self.cols - (x if r == y else 0))
-            elif op == "K":
-                if args == "1":
-                    grid[y][:x + 1] = [" "] * (x + 1)
-                else:
-                    grid[y][x:] = [" "] * (self.cols - x)
-            elif op in ("A", "B", "C", "D"):
-                y += {"A": -n, "B": n}.get(op, 0)
-                x += {"C": n, "D": -n}.get(op, 0)
-            elif token == "\r":
-                x = 0
-            elif token == "\b":
-                x -= 1
-            elif token == "\t":
-                x = x // 8 * 8 + 8
-            elif op == "r":
-                top, bottom = [int(v) - 1 for v in args.split(";")] if args else (0, self.rows - 1)
-                y = x = 0
-            elif token in ("\n", "\x1bD", "\x1bM"):
-                # at the edge of the scrolling region it is the region that moves
-                edge, other, by = (top, bottom, -1) if token == "\x1bM" else (bottom, top, 1)
-                if y == edge:
-                    del grid[other]
-                    grid.insert(edge, [" "] * self.cols)
-                else:
-                    y += by
-            elif not token.startswith("\x1b") and token >= " ":
-                if 0 <= y < self.rows and 0 <= x < self.cols:
-                    grid[y][x] = token
-                x += 1
-            y, x = max(0, min(y, self.rows - 1)), max(0, min(x, self.cols))
-        return ["".join(row).rstrip() for row in grid]
-
-    def until(self, what, condition, seconds=10):
-        """Read until the rows are as the condition wants them."""
-        end = time.monotonic() + seconds
-        while True:
-            self.read(0.1)
-            rows = self.show()
-            if condition(rows):
-                return rows
-            if time.monotonic() > end or self.p.poll() is not None:
-                raise Failed(f"{what}: status {self.p.poll()}; the screen is\n" + "\n".join(rows).rstrip())
-
-    def until_text(self, pattern, seconds=10):
-        return self.until(repr(pattern), lambda rows: re.search(pattern, "\n".join(rows)), seconds)
 
     def ends(self, status):
         self.case.equal("status", self.p.wait(10), status)
