@@ -51,6 +51,8 @@ static void print_guest(json_t *mem)
 {
 	json_t *p = json_object_get(mem, "processes"), *more = json_object_get(mem, "more");
 	json_int_t limit = number(mem, "limit_bytes");
+	json_t *area;
+	size_t i;
 
 	if (limit)
 		printf("limit      %.1f MiB by %s; %.1f MiB unplugged, %.1f MiB is the floor\n",
@@ -66,6 +68,10 @@ static void print_guest(json_t *mem)
 	       json_string_value(json_object_get(mem, "pressure")));
 	printf("oom        %lld tasks killed, %lld calls refused\n", number(mem, "oom_kills"),
 	       number(mem, "refused_calls"));
+	json_array_foreach(json_object_get(mem, "physmem"), i, area)
+		printf("ram disk   %s: %.1f of %.1f MiB are there\n",
+		       json_string_value(json_object_get(area, "name")), mib(number(area, "resident_bytes")),
+		       mib(number(area, "bytes")));
 	if (p)
 		printf("processes  %.1f MiB proportional: %.1f unique, %.1f shared, %.1f merged\n",
 		       mib(number(p, "proportional_bytes")), mib(number(p, "unique_bytes")),

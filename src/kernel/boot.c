@@ -103,7 +103,7 @@ static void userns_exit(struct kernel *k)
 static int cgroups_init(struct kernel *k, struct ns_error *err)
 {
 	const struct cgroup_limits limits = {
-		.memory_bytes = policy(k)->mem.budget == BUDGET_STRICT ? 0 : policy(k)->memory,
+		.memory_bytes = policy(k)->mem.budget == BUDGET_STRICT ? 0 : policy_own_memory(policy(k)),
 		.vcpus = policy(k)->vcpus,
 	};
 	int ret = cgroup_create(k->cfg->name, &limits, &k->cgroup, err);

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "kernel/event.h"
+#include "mmu/physmem.h"
 #include "kernel/guest.h"
 #include "ns/agent.h"
 #include "ns/cgroup.h"
@@ -74,6 +75,7 @@ struct kernel {
 	struct agent agent;
 	struct console *console;	/* the guest's pty; NULL: it has none */
 	struct disks *disks;		/* NULL: it has none */
+	struct physmem physmem;		/* of its disks in memory */
 	struct procfs *procfs;		/* the guest's view of its machine */
 	struct id_map guest_uid, guest_gid;	/* the guest's, against ours */
 	uint64_t mntns_inode;		/* the guest's own namespaces */

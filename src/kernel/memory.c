@@ -30,7 +30,7 @@
 
 uint64_t memory_limit(const struct kernel *k)
 {
-	return k->memory ? atomic_load(&k->memory->limit) : machine_own_limit(k->cfg->policy->memory);
+	return k->memory ? atomic_load(&k->memory->limit) : machine_own_limit(policy_own_memory(k->cfg->policy));
 }
 
 uint64_t memory_used(struct kernel *k)
@@ -282,7 +282,7 @@ int memory_init(struct kernel *k, struct ns_error *err)
 	if (!m)
 		return -ENOMEM;
 	m->kernel = k;
-	m->boot_limit = machine_own_limit(p->memory);
+	m->boot_limit = machine_own_limit(policy_own_memory(p));
 	m->floor = MIN(p->mem.floor, m->boot_limit ?: p->mem.floor);
 	m->oom.fd = m->oom_later.fd = m->pressure.fd = -1;
 	atomic_store(&m->limit, m->boot_limit);

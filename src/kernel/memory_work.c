@@ -233,6 +233,18 @@ static json_t *sizes_json(struct memory *m)
 			 (json_int_t)sum.unique, "merged_bytes", (json_int_t)sum.merged);
 }
 
+/* What we keep for the guest ourselves, beside its limit. */
+static json_t *physmem_json(const struct physmem *p)
+{
+	json_t *areas = json_array();
+
+	for (unsigned i = 0; i < p->n; i++)
+		json_array_append_new(areas, json_pack("{s:s, s:I, s:I}", "name", p->area[i].name, "bytes",
+						       (json_int_t)p->area[i].bytes, "resident_bytes",
+						       (json_int_t)physmem_resident(&p->area[i])));
+	return areas;
+}
+
 static json_t *work_json(const struct memory_work *w)
 {
 	return json_pack("{s:I, s:I, s:s?, s:I}", "asked_bytes", (json_int_t)w->bytes, "got_bytes",
@@ -271,12 +283,14 @@ static char *answer(struct memory *m)
 	char *text;
 
 	json_object_set_new(j, "more", more_json(m));
-	if (m->work.action == MEMORY_SHOW)
+	if (m->work.action == MEMORY_SHOW) {
 		json_object_set_new(j, "processes", sizes_json(m));
-	else if (m->work.action == MEMORY_BRIEF)
+		json_object_set_new(j, "physmem", physmem_json(&m->kernel->physmem));
+	} else if (m->work.action == MEMORY_BRIEF) {
 		add_brief(m, j);
-	else
+	} else {
 		json_object_set_new(j, "work", work_json(&m->work));
+	}
 	text = json_dumps(j, JSON_INDENT(2));
 	json_decref(j);
 	return text;

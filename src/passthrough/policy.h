@@ -191,6 +191,7 @@ struct policy_disk {
 	bool used;
 	char *image, *cow;
 	bool direct, readonly;
+	uint64_t ram;			/* bytes: memory instead of a file; 0: a file */
 	unsigned depth;			/* requests under way */
 	struct policy_pos pos;
 };
@@ -259,6 +260,9 @@ struct policy {
 int policy_load(const char *name, char *const *set, size_t nset, struct policy **ret,
 		struct policy_error *err);
 void policy_free(struct policy *p);
+
+/* Bytes of [guest] memory without what is kept back for disks in memory; 0: the host's. */
+uint64_t policy_own_memory(const struct policy *p);
 
 /**
  * policy_load_text() - Read a policy from memory, and all it inherits

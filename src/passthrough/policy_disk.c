@@ -4,6 +4,7 @@
  *
  * --set writes disk.0.image: there the section is "disk" and the key "0.image".
  */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define FAIL(ld, e, ...) policy_fail((ld)->err, &(e)->pos, __VA_ARGS__)
 #define DEFAULT_DEPTH 128
 #define MAX_DEPTH 1024
+#define RAM_UNIT 4096
 
 /* "N" or "N.KEY". Return: -1 if it is none, *rest behind it. */
 static int disk_number(const char *s, const char **rest)
@@ -73,6 +75,13 @@ static int set_cow(struct loader *ld, const struct policy_entry *e, struct polic
 	return set_path(ld, e, "cow", &d->cow);
 }
 
+static int set_ram(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	if (policy_parse_size(e->value, &d->ram) < 0 || !d->ram || d->ram % RAM_UNIT || d->ram > INT64_MAX / 4)
+		return FAIL(ld, e, "ram = %s; write a size in whole pages of 4K such as 64M", e->value);
+	return 0;
+}
+
 static int set_bool(struct loader *ld, const struct policy_entry *e, const char *key, bool *ret)
 {
 	if (!streq(e->value, "yes") && !streq(e->value, "no"))
@@ -111,7 +120,7 @@ static const struct {
 	const char *key;
 	int (*set)(struct loader *ld, const struct policy_entry *e, struct policy_disk *d);
 } keys[] = {
-	{ "image", set_image }, { "cow", set_cow },	{ "direct", set_direct },
+	{ "image", set_image }, { "cow", set_cow },	{ "ram", set_ram }, { "direct", set_direct },
 	{ "depth", set_depth }, { "readonly", set_readonly }, { "mount", set_later },
 	{ "type", set_later },
 };
@@ -139,8 +148,30 @@ int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
 			return keys[i].set(ld, e, d);
 		near_offer(&near, keys[i].key);
 	}
-	return FAIL(ld, e, "unknown key %s of a disk%s; known are image, cow, direct, depth, readonly", key,
+	return FAIL(ld, e, "unknown key %s of a disk%s; known are image, cow, ram, direct, depth, readonly", key,
 		    near_hint(&near, hint, sizeof(hint)));
+}
+
+uint64_t policy_own_memory(const struct policy *p)
+{
+	uint64_t ram = 0;
+
+	for (int i = 0; i < POLICY_MAX_DISKS; i++)
+		ram += p->disk[i].ram;
+	return p->memory > ram ? p->memory - ram : 0;
+}
+
+static int check_ram(struct loader *ld, const struct policy_disk *d, int i)
+{
+	const struct policy *p = ld->p;
+
+	if (d->image || d->cow)
+		return policy_fail(ld->err, &d->pos, "disk.%d has ram and a file; leave one of them out", i);
+	if (p->memory && policy_own_memory(p) < p->memory / 2)
+		return policy_fail(ld->err, &d->pos,
+				   "the ram of the disks is more than half of the guest's memory; write memory = %lluM or more under [guest]",
+				   2 * (unsigned long long)((d->ram + (1 << 20) - 1) >> 20));
+	return 0;
 }
 
 int policy_disk_finish(struct loader *ld)
@@ -148,9 +179,11 @@ int policy_disk_finish(struct loader *ld)
 	for (int i = 0; i < POLICY_MAX_DISKS; i++) {
 		const struct policy_disk *d = &ld->p->disk[i];
 
-		if (d->used && !d->image && !d->cow)
+		if (d->used && !d->image && !d->cow && !d->ram)
 			return policy_fail(ld->err, &d->pos,
-					   "disk.%d has no file; write image = /path, or cow = /path", i);
+					   "disk.%d has no file; write image = /path, or cow = /path, or ram = 64M", i);
+		if (d->ram && check_ram(ld, d, i) < 0)
+			return -EINVAL;
 	}
 	return 0;
 }
@@ -167,6 +200,8 @@ void policy_show_disks(const struct policy *p, FILE *f)
 			fprintf(f, "image = %s\n", d->image);
 		if (d->cow)
 			fprintf(f, "cow = %s\n", d->cow);
+		if (d->ram)
+			fprintf(f, "ram = %llu\n", (unsigned long long)d->ram);
 		fprintf(f, "direct = %s\nreadonly = %s\ndepth = %u\n", d->direct ? "yes" : "no",
 			d->readonly ? "yes" : "no", d->depth);
 	}

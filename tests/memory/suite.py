@@ -624,3 +624,71 @@ def group_games(case):
 
 
 harness.add("memory", "group-games", group_games, users=BY_GROUP, programs=("memory/games",))
+
+
+# -- memory that the guest kernel keeps --------------------------------------------
+
+
+def disk_pages(case, name):
+    """How much of the guest's disks in memory is there, by the blocks of the guest kernel's files."""
+    kernel = guest_kernel(case, name)
+    blocks = {}
+    try:
+        for fd in os.listdir(f"/proc/{kernel}/fd"):
+            path = f"/proc/{kernel}/fd/{fd}"
+            if "weir-physmem" in os.readlink(path):
+                st = os.stat(path)
+                blocks[st.st_ino] = st.st_blocks
+    except PermissionError:
+        raise Skipped("only root may look at the guest kernel's files")
+    return sum(blocks.values()) * 512
+
+
+def need_fuse(case):
+    """Disks need it; a user whom /dev/fuse shuts out has none (tests/disks makes a node for its users)."""
+    if not os.path.exists("/dev/fuse") or (case.user.uid and os.stat("/dev/fuse").st_mode & 0o006 != 0o006):
+        raise Skipped("/dev/fuse may not be opened by this user")
+
+
+@test("memory", users=("root", "user", "single"))
+def ram_disk_gives_back_what_is_freed(case):
+    need_fuse(case)
+    name = case.detached("sleep", "600", options=memory("256M", "--set", "disk.0.ram=64M", "--set", "disk.2.ram=32M"))
+    guest = Guest.__new__(Guest)
+    guest.case, guest.name = case, name
+
+    def resident():
+        areas = {a["name"]: a["resident_bytes"] for a in guest.mem()["physmem"]}
+        case.equal("as the host says", sum(areas.values()), disk_pages(case, name))
+        return areas
+
+    case.equal("nothing is there yet", resident(), {"ubd0": 0, "ubd2": 0})
+    case.matches("what is left", guest.sh("cat /proc/meminfo"), rf"MemTotal: +{(256 - 96) * 1024} kB")
+    guest.sh("head -c 40M /dev/zero | tr '\\0' x >/tmp/data && dd if=/tmp/data of=/dev/ubd0 bs=1M conv=notrunc,fsync 2>/dev/null"
+             " && cmp -n 41943040 /tmp/data /dev/ubd0 && dd if=/tmp/data of=/dev/ubd2 bs=1M count=8 conv=notrunc,fsync 2>/dev/null")
+    case.equal("what was written is there", resident(), {"ubd0": 40 * MIB, "ubd2": 8 * MIB})
+    case.matches("as text", case.weir("mem", name).out, r"(?m)^ram disk   ubd0: 40\.0 of 64\.0 MiB are there$")
+    guest.sh("fallocate -p -o 0 -l 30M /dev/ubd0")
+    case.equal("what was freed is the host's", resident(), {"ubd0": 10 * MIB, "ubd2": 8 * MIB})
+    guest.sh("head -c 30M /dev/ubd0 | tr -d '\\0' | wc -c | grep -qx 0 && cmp -n 10M -i 30M /tmp/data /dev/ubd0")
+
+
+@test("memory", users=("root", "user"))
+def ram_disk_is_empty_after_a_reboot(case):
+    need_fuse(case)
+    name = case.detached("/bin/sh", "-c", "head -c 4 /dev/ubd0 >/tmp/found && echo abcd >/dev/ubd0 && sync /dev/ubd0; exec sleep 600",
+                         options=["--set", "disk.0.ram=1M"])
+    for boot in ("first", "second"):
+        wait_until(lambda: disk_pages(case, name) == 4096, 20)
+        case.equal(f"a page after the {boot} boot", disk_pages(case, name), 4096)
+        r = case.weir("exec", name, "--", "/bin/sh", "-c", "od -An -tx1 /tmp/found; head -c 4 /dev/ubd0")
+        case.equal(f"found and left by the {boot} boot", (r.out.split(), r.status), (["00"] * 4 + ["abcd"], 0))
+        kernel = guest_kernel(case, name)
+        case.status(case.weir("reboot", name), 0)
+        case.true("another kernel", wait_until(lambda: guest_kernel(case, name) not in (None, kernel), 20))
+
+
+def guest_kernel(case, name):
+    """Its process, or None while there is none."""
+    r = case.weir("stats", "--json", name)
+    return json.loads(r.out)["guest"].get("kernel_pid") if r.status == 0 else None

@@ -3,6 +3,7 @@
  * test_memory.c - the strict budget's arithmetic, sizes of a tmpfs, and what the host counts
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include "kernel/tmpfs.h"
 #include "kernel/util.h"
 #include "mmu/budget.h"
+#include "mmu/physmem.h"
 #include "mmu/usage.h"
 #include "passthrough/hostcall.h"
 
@@ -193,6 +195,27 @@ static void growth_of_the_break(void **state)
 	assert_int_equal(usage_break_growth(getpid(), 4096), 0);
 }
 
+static void an_area_has_the_pages_that_were_written(void **state)
+{
+	struct physmem p = {};
+	int fd = physmem_add(&p, "ubd0", 4 * MIB);
+
+	assert_true(fd >= 0);
+	assert_int_equal(physmem_resident(&p.area[0]), 0);
+	assert_int_equal(pwrite(fd, "x", 1, 2 * MIB), 1);
+	assert_int_equal(pwrite(fd, "x", 1, 4 * MIB - 1), 1);
+	assert_int_equal(physmem_resident(&p.area[0]), 8192);
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 2 * MIB, 4096), 0);
+	assert_int_equal(physmem_resident(&p.area[0]), 4096);
+	assert_int_equal(host_result(ftruncate(fd, 8 * MIB)), -EPERM);
+	assert_int_equal(host_result(pwrite(fd, "x", 1, 4 * MIB)), -EPERM);
+	for (unsigned i = 1; i < PHYSMEM_MAX_AREAS; i++)
+		assert_true(physmem_add(&p, "more", MIB) >= 0);
+	assert_int_equal(physmem_add(&p, "one too many", MIB), -ENOSPC);
+	physmem_exit(&p);
+	assert_int_equal(p.n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_size_that_does_not_fit_is_not_cut),
 		cmocka_unit_test(what_is_mapped_is_counted),
 		cmocka_unit_test(growth_of_the_break),
+		cmocka_unit_test(an_area_has_the_pages_that_were_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
