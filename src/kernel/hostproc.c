@@ -144,6 +144,14 @@ int hostproc_call(pid_t tid, struct hostproc_call *ret)
 	return 0;
 }
 
+bool hostproc_rests(pid_t tid)
+{
+	char path[40], text[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
+	return host_read_file(AT_FDCWD, path, text, sizeof(text)) < 0 || !str_starts(text, "running");
+}
+
 /* ---- the walk ----------------------------------------------------------- */
 
 /* Processes still to be visited. */

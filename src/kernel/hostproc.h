@@ -67,6 +67,15 @@ struct hostproc_call {
 int hostproc_call(pid_t tid, struct hostproc_call *ret);
 
 /**
+ * hostproc_rests() - Is a thread off its CPU, and not about to be on one?
+ *
+ * A state of S is set before a thread has looked whether it has to sleep, and it may be
+ * preempted there. By /proc/TID/syscall: the host waits until the thread has been switched
+ * from, and says "running" if it is in another state then. Where we may not ask, yes.
+ */
+bool hostproc_rests(pid_t tid);
+
+/**
  * hostproc_walk() - Visit every thread of some processes and their descendants
  * @visit: called for a thread before its children are looked for
  *

@@ -18,6 +18,7 @@
 
 struct look {
 	struct quiet *q;
+	bool surely;	/* the second */
 	bool asleep;
 };
 
@@ -51,15 +52,16 @@ static void visit(void *ctx, pid_t pid, pid_t tid)
 	/* One is enough; what the others do does not matter then. */
 	if (!l->asleep)
 		return;
-	l->asleep = hostproc_status(tid, &st) == 0 && is_asleep(&st) &&
-		    add(l->q, tid, &st);
+	/* In this order: with the count that it had in the first look, it has rested since. */
+	l->asleep = (!l->surely || hostproc_rests(tid)) && hostproc_status(tid, &st) == 0 &&
+		    is_asleep(&st) && add(l->q, tid, &st);
 	if (!l->asleep)
 		l->q->active = tid;
 }
 
-bool quiet_look(struct kernel *k, struct quiet *q)
+static bool look(struct kernel *k, struct quiet *q, bool surely)
 {
-	struct look l = { .q = q, .asleep = true };
+	struct look l = { .q = q, .surely = surely, .asleep = true };
 	struct hostproc_status st;
 	pid_t root[MAX_ROOTS];
 	unsigned nroots;
@@ -73,6 +75,11 @@ bool quiet_look(struct kernel *k, struct quiet *q)
 	q->active = 0;
 	nroots = sched_roots(k, root, MAX_ROOTS);
 	return hostproc_walk(root, nroots, visit, &l) == 0 && l.asleep && q->n > 0;
+}
+
+bool quiet_look(struct kernel *k, struct quiet *q)
+{
+	return look(k, q, false);
 }
 
 static int by_tid(const void *a, const void *b)
@@ -92,7 +99,7 @@ bool quiet_since(struct kernel *k, const struct quiet *before, struct quiet *q)
 {
 	/* At the end again: a task that is just falling asleep has not been switched
 	 * from yet, and may have come to the door after the first question. */
-	if (!nobody_served(k) || !quiet_look(k, q) || !nobody_served(k) || q->n != before->n)
+	if (!nobody_served(k) || !look(k, q, true) || !nobody_served(k) || q->n != before->n)
 		return false;
 	qsort(before->task, before->n, sizeof(*q->task), by_tid);
 	qsort(q->task, q->n, sizeof(*q->task), by_tid);

@@ -8,6 +8,8 @@
  * switched to in between, it slept all the while; if that holds for all threads,
  * and both looks met the same ones, then there was a moment, between the looks,
  * when all slept. Nothing but the outside world can have woken one since.
+ * A thread that has said that it will sleep, and was preempted before it did, looks the
+ * same: in the second look the host is asked whether it is off its CPU (hostproc_rests()).
  *
  * A thread sleeps when the host calls it interruptible (S), stopped (T, t) or
  * ended (Z); one that waits for a disk, or in vfork(2) for its child, does not
