@@ -18,6 +18,7 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/log.h"
+#include "kernel/sock_timeout.h"
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/timer.h"
@@ -204,6 +205,17 @@ void deadlines_leapt(struct kernel *k)
 	ask(k, false);
 }
 
+bool deadlines_idle(struct kernel *k)
+{
+	struct deadlines *d = k->time->deadlines;
+	bool ret;
+
+	pthread_mutex_lock(&d->lock);
+	ret = d->done == d->asked;
+	pthread_mutex_unlock(&d->lock);
+	return ret;
+}
+
 /* ---- calls -------------------------------------------------------------- */
 
 static const int arg_of[NUM_VCLOCK_BACK] = {
@@ -268,11 +280,14 @@ long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
 }
 
 long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
-		  const struct redirect_how *how, const int64_t *time, unsigned words)
+		  const struct redirect_how *how, const struct deadline_begun *begun,
+		  const int64_t *time, unsigned words)
 {
 	struct redirect r;
 	int ret = redirect_begin(k, c, back, &r);
 
+	if (begun && (ret == 0 || ret == -EAGAIN))
+		begun->call(begun->ctx);
 	if (ret == -EAGAIN && how)
 		return call_continue(c, "it cannot be redirected, and goes by the host's clock");
 	if (ret == -EAGAIN)
@@ -352,6 +367,14 @@ static void rearm_all(struct kernel *k)
 		}
 }
 
+static void change_all(struct kernel *k)
+{
+	rearm_all(k);
+	sock_timeouts_again(k);
+	if (k->travel)
+		travel_clocks_changed(k);
+}
+
 static void *rearm_thread(void *arg)
 {
 	struct kernel *k = arg;
@@ -369,7 +392,7 @@ static void *rearm_thread(void *arg)
 		d->all = false;
 		pthread_mutex_unlock(&d->lock);
 		if (all)
-			rearm_all(k);
+			change_all(k);
 		timers_rearm(k);
 		pthread_mutex_lock(&d->lock);
 		d->done = round;
@@ -410,6 +433,8 @@ int deadlines_init(struct kernel *k)
 	k->time->deadlines = d;
 	redirects_init(&k->time->redirects);
 	ret = timers_init(k);
+	if (ret == 0)
+		ret = sock_timeouts_init(k);
 	d->step = (struct event_source){
 		.fd = host_result(timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK)),
 		.name = "clock",

@@ -63,14 +63,24 @@ int deadline_read(struct kernel *k, struct call *c, int arg, void *to, size_t le
 long deadline_wait(struct kernel *k, struct call *c, enum vclock_back back,
 		   const struct redirect_how *how, const struct deadline *d);
 
+/* What has to be done when it is sure that a call will be made, and before it is: a call
+ * may be begun again, and its handler called a second time. */
+struct deadline_begun {
+	void (*call)(void *ctx);
+	void *ctx;
+};
+
 /**
  * deadline_set() - Let a call that does not wait read another time
+ * @how: what else is changed, or NULL; looked at behind @begun
+ * @begun: NULL for nothing
  * @time, @words: what it reads instead of as many words of the program's
  *
  * Return: as deadline_wait().
  */
 long deadline_set(struct kernel *k, struct call *c, enum vclock_back back,
-		  const struct redirect_how *how, const int64_t *time, unsigned words);
+		  const struct redirect_how *how, const struct deadline_begun *begun,
+		  const int64_t *time, unsigned words);
 
 /* in_place.c: as deadline_set(), in the program's own memory. */
 long deadline_in_place(struct kernel *k, struct call *c, int arg, const int64_t *time,
@@ -87,5 +97,8 @@ long deadline_finish(struct kernel *k, struct call *c);
  * after a leap at timers only: the traveller ends waits. Any thread. */
 void deadlines_changed(struct kernel *k);
 void deadlines_leapt(struct kernel *k);
+
+/* Has all been seen to that was asked for so? */
+bool deadlines_idle(struct kernel *k);
 
 #endif

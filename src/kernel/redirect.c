@@ -153,7 +153,7 @@ int redirect_begin(struct kernel *k, struct call *c, enum vclock_back back, stru
 		return ret;
 	}
 	if (window == -ENXIO)
-		ret = slot_map_window(r);
+		ret = slot_map_window(r, r->regs.rip - SYSCALL_BYTES);
 	if (ret == 0)
 		ret = slot_choose(r);
 	if (ret < 0)

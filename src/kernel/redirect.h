@@ -125,12 +125,11 @@ bool redirect_waits(struct kernel *k, const struct redirect *r);
 
 /**
  * redirect_inject() - Have a task make a call beside its own
- * @tid:  of a process that has redirected calls before
  * @slot_arg: the argument that is to point to @time, which is read and written
  *
  * What the task does is interrupted and goes on, as by a debugger. Return: 0
- * with the call's result in @ret; -EAGAIN if it cannot be traced now; -ESRCH if
- * it is gone, or has no window.
+ * with the call's result in @ret; -EAGAIN if it cannot be traced now, or has no
+ * place for a window; -ESRCH if it is gone.
  */
 int redirect_inject(struct kernel *k, pid_t tid, int nr, const uint64_t arg[6], int slot_arg,
 		    struct itimerspec *time, int64_t *ret);

@@ -180,26 +180,48 @@ static void undo_interrupt(struct redirect *r)
 	r->regs.orig_rax = -1;
 }
 
+/* With the task stopped, so that it is surely itself. */
+static bool is_stopped(const void *ctx)
+{
+	return true;
+}
+
+/* Its window; one that has had none, since it has exec'ed since, gets it now. */
+static int find_window(struct kernel *k, struct redirect *r)
+{
+	const struct image *im = &k->time->image;
+	struct image_caller who = { .tid = r->tid, .valid = is_stopped };
+	struct window_head head;
+
+	if (copy_from_guest(r->tid, &head, uaddr(WINDOW_BASE), sizeof(head)) == 0 &&
+	    head.magic == WINDOW_MAGIC && head.vdso) {
+		r->vdso = head.vdso;
+		return 0;
+	}
+	if (!im->unwinds || image_change(im, &who, &r->vdso) < 0 || !r->vdso)
+		return -EAGAIN;
+	return slot_map_window(r, r->vdso + im->back[BACK_R8]);
+}
+
 int redirect_inject(struct kernel *k, pid_t tid, int nr, const uint64_t arg[6], int slot_arg,
 		    struct itimerspec *time, int64_t *ret)
 {
 	struct redirect r = { .tid = tid, .lock = redirect_lock_of(k, tid) };
-	struct window_head head;
 	int err;
 
-	if (copy_from_guest(tid, &head, uaddr(WINDOW_BASE), sizeof(head)) < 0 ||
-	    head.magic != WINDOW_MAGIC || !head.vdso)
-		return -ESRCH;
-	r.vdso = head.vdso;
+	if (!redirects_of(k)->able)
+		return -EAGAIN;
 	redirect_lock(k, r.lock);
 	err = redirect_stop(k, tid, &r.regs);
 	if (err == 0) {
-		err = inject(k, &r, nr, arg, slot_arg, time, ret);
+		err = find_window(k, &r);
+		if (err == 0)
+			err = inject(k, &r, nr, arg, slot_arg, time, ret);
 		if (err != -ESRCH) {
 			undo_interrupt(&r);
 			tracee_release(tid, &r.regs);
 		}
 	}
 	redirect_unlock(k, r.lock);
-	return err == -EPERM ? -EAGAIN : err;
+	return err == 0 || err == -ESRCH ? err : -EAGAIN;
 }

@@ -8,9 +8,9 @@
 #include "kernel/slot.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
@@ -19,8 +19,6 @@
 #include "passthrough/tracee.h"
 
 #define STACK_NEAR (256 * 1024)
-#define LOOKS 40	/* at a window that another thread is mapping */
-#define LOOK_NS 50000
 
 static uint64_t slot_address(pid_t tid, unsigned i)
 {
@@ -28,38 +26,48 @@ static uint64_t slot_address(pid_t tid, unsigned i)
 	       ((tid % REDIRECT_GROUPS) * REDIRECT_SLOTS + i) * sizeof(struct window_slot);
 }
 
-/* There is something: of the program's own, or another thread was first, and
- * what it has mapped is about to get its head. */
-static int await_window(pid_t tid)
+/* Held from the mapping of a window until it has its head: who finds something there
+ * that has none knows that it is the program's. */
+static pthread_mutex_t mapping = PTHREAD_MUTEX_INITIALIZER;
+
+static bool has_window(pid_t tid)
 {
-	struct timespec nap = { .tv_nsec = LOOK_NS };
 	struct window_head head = {};
 
-	for (int i = 0; i < LOOKS; i++) {
-		if (copy_from_guest(tid, &head, uaddr(WINDOW_BASE), sizeof(head)) == 0 &&
-		    head.magic == WINDOW_MAGIC)
-			return 0;
-		nanosleep(&nap, NULL);
-	}
-	return -EEXIST;
+	return copy_from_guest(tid, &head, uaddr(WINDOW_BASE), sizeof(head)) == 0 &&
+	       head.magic == WINDOW_MAGIC;
 }
 
-int slot_map_window(struct redirect *r)
+static int map_window(struct redirect *r, uint64_t by)
 {
 	const uint64_t arg[6] = { WINDOW_BASE, WINDOW_BYTES, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
 				  (uint64_t)-1, 0 };
 	struct window_head head = { WINDOW_MAGIC, r->vdso };
 	int64_t at;
-	int ret = tracee_call(r->tid, r->regs.rip - SYSCALL_BYTES, SYS_mmap, arg, &at);
+	int ret;
 
+	/* Another thread of the process's may have been first. */
+	if (has_window(r->tid))
+		return 0;
+	ret = tracee_call(r->tid, by, SYS_mmap, arg, &at);
 	if (ret < 0)
 		return ret;
 	if (at == -EEXIST)
-		return await_window(r->tid);
+		return -EEXIST;
 	if (at != (int64_t)WINDOW_BASE)
 		return at < 0 && at > -4096 ? -ENOMEM : -EFAULT;
 	return copy_to_guest(r->tid, uaddr(WINDOW_BASE), &head, sizeof(head));
+}
+
+int slot_map_window(struct redirect *r, uint64_t at)
+{
+	int ret;
+
+	pthread_mutex_lock(&mapping);
+	ret = map_window(r, at);
+	pthread_mutex_unlock(&mapping);
+	return ret;
 }
 
 /*

@@ -12,9 +12,9 @@
 #define SYSCALL_BYTES 2	/* of the instruction */
 #define TIME_AT offsetof(struct window_slot, time)
 
-/* Have a stopped task map the window; r->regs and r->vdso are set. Return: 0, or
- * a negative errno: -EEXIST something of the program's own is there, -ESRCH. */
-int slot_map_window(struct redirect *r);
+/* Have a stopped task map the window, by a syscall instruction at @at; r->vdso is set.
+ * Return: 0, or a negative errno: -EEXIST something of the program's own is there, -ESRCH. */
+int slot_map_window(struct redirect *r, uint64_t at);
 
 /* Find a slot for the task whose stack pointer is in r->regs, and set r->slot.
  * Return: 0, -EBUSY or -EFAULT. */

@@ -68,9 +68,10 @@ struct timekeeper {
 	_Atomic uint64_t seen[TIME_IMAGES];	/* sys_clock.c's: images that were changed */
 	struct event_source tick;	/* a timerfd; armed while timex_active() */
 
-	struct redirects redirects;	/* deadline.c's; timer.c's */
+	struct redirects redirects;	/* deadline.c's; timer.c's; sock_timeout.c's */
 	struct deadlines *deadlines;
 	struct timers *timers;
+	struct sock_timeouts *sock_timeouts;
 
 	/* Called with the lock held after each change, for whoever waits on a clock of
 	 * the guest's; may be NULL. */

@@ -3,68 +3,41 @@
  * timer.c - timers of the guest that are set to a time of its clocks
  *
  * A timerfd is an open file: a descriptor of ours on it sets it. A POSIX timer
- * is the process's own: its call is redirected, and to set it again one of the
- * process's threads makes the call.
+ * and ITIMER_REAL are the process's own: the call is redirected, and to set it
+ * again one of the process's threads makes it once more.
  *
- * No descriptor is kept, as it would keep the timer alive, and in the epoll
- * sets it is in. It is found again by its number in the process that has set
- * it; what is there then is asked whether it still is such a timer, armed.
+ * What is remembered is a guess: a timer can be closed, deleted or, where that
+ * call does not stop, set anew. So each is asked what it is set to before it is
+ * set again.
  */
-#include "kernel/timer.h"
-
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timerfd.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/deadline.h"
-#include "kernel/sys_travel.h"
-#include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
+#include "kernel/timer_impl.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
 #define MAX_TIMERS 16384	/* more are not set again */
 #define SET_NS 2000000	/* REALTIME jumped: it was set, not tuned */
-#define STATUS_BYTES 16384
+#define STATUS_BYTES 4096
 #define NEVER_SEC (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
+#define FAR_NS (INT64_MAX / 2)	/* 146 years: as good as never */
+#define AS_SET_NS 20000	/* what a timer says is left is right to a microsecond */
 
-struct timer {
-	struct timer *next;
-	pid_t tid, tgid;	/* who has set it */
-	bool is_fd;
-	int id;			/* descriptor or timer id */
-	int flags;		/* of the call */
-	bool after;		/* a span: its end is a time of MONOTONIC or BOOTTIME */
-	clockid_t clock;
-	struct itimerspec at;	/* of the guest's clock */
-	struct timespec host, host_interval;	/* of the host's: what it was set to */
-};
+/* A call that sets a timer may be on its way still: it is looked for again. */
+#define YOUNG_NS 100000000
+#define YOUNG_PAUSE_NS 1000000
 
-struct timers {
-	pthread_mutex_t lock;
-	struct timer *first;
-	unsigned count;
-
-	int64_t distance;	/* of REALTIME from MONOTONIC; the rearming thread's */
-};
-
-static bool is_zero(const struct timespec *ts)
+int timer_proc_number(const char *path, const char *name, int base, long *ret)
 {
-	return ts->tv_sec == 0 && ts->tv_nsec == 0;
-}
-
-/* A number behind a name in a file of /proc. */
-static int proc_number(const char *path, const char *name, int base, long *ret)
-{
-	cleanup_free char *text = malloc(STATUS_BYTES);
+	char text[STATUS_BYTES];
 	const char *at;
 
-	if (!text)
-		return -ENOMEM;
-	if (host_read_file(AT_FDCWD, path, text, STATUS_BYTES) < 0)
+	if (host_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return -ESRCH;
 	at = strstr(text, name);
 	if (!at)
@@ -75,67 +48,208 @@ static int proc_number(const char *path, const char *name, int base, long *ret)
 
 /* ---- the table ---------------------------------------------------------- */
 
-/* Lock held. */
-static struct timer *find(struct timers *t, pid_t tgid, bool is_fd, int id)
+static struct timer **bucket_of(struct timers *t, pid_t tgid, int id)
 {
-	struct timer *p = t->first;
+	return &t->bucket[((unsigned)tgid * 31 + (unsigned)id) % TIMER_BUCKETS];
+}
 
-	while (p && (p->tgid != tgid || p->is_fd != is_fd || p->id != id))
-		p = p->next;
-	return p;
+/* All below: lock held. */
+static struct timer **find(struct timers *t, enum timer_kind kind, pid_t tgid, int id)
+{
+	struct timer **pp = bucket_of(t, tgid, id);
+
+	while (*pp && ((*pp)->tgid != tgid || (*pp)->kind != kind || (*pp)->id != id))
+		pp = &(*pp)->next;
+	return pp;
+}
+
+static void drop(struct timers *t, struct timer **pp)
+{
+	struct timer *p = *pp;
+
+	*pp = p->next;
+	openfile_put(p->file);
+	free(p);
+	t->count--;
+}
+
+static bool is_dead(const struct timer *p)
+{
+	return p->file ? !openfile_is_open(p->file) : host_call(SYS_kill, p->tgid, 0) == -ESRCH;
 }
 
 static void forget_dead(struct timers *t)
 {
-	for (struct timer **pp = &t->first, *p; (p = *pp);) {
-		if (host_call(SYS_kill, p->tgid, 0) != -ESRCH) {
-			pp = &p->next;
-			continue;
-		}
-		*pp = p->next;
-		free(p);
-		t->count--;
-	}
+	for (unsigned i = 0; i < TIMER_BUCKETS; i++)
+		for (struct timer **pp = &t->bucket[i]; *pp;)
+			if (is_dead(*pp))
+				drop(t, pp);
+			else
+				pp = &(*pp)->next;
 }
 
-static void remember(struct kernel *k, const struct timer *what)
+static struct timer *add(struct timers *t, pid_t tgid, int id)
+{
+	struct timer **pp = bucket_of(t, tgid, id), *p;
+
+	if (t->count >= MAX_TIMERS)
+		forget_dead(t);
+	p = t->count < MAX_TIMERS ? calloc(1, sizeof(*p)) : NULL;
+	if (!p)
+		return NULL;
+	p->next = *pp;
+	*pp = p;
+	t->count++;
+	return p;
+}
+
+/* The number of this file is another's now, but somebody has it still. */
+static bool has_moved(const struct timer *p, const struct timer *by)
+{
+	return p->file && by->file && p->file != by->file && openfile_is_open(p->file);
+}
+
+/* Lock held. */
+static void put(struct timer *p, const struct timer *what)
+{
+	struct timer *next = p->next;
+
+	openfile_get(what->file);
+	openfile_put(p->file);
+	*p = *what;
+	p->next = next;
+}
+
+void timer_remember(struct kernel *k, struct timer *what)
+{
+	struct timers *t = k->time->timers;
+	struct timer **pp, *p;
+
+	pthread_mutex_lock(&t->lock);
+	pp = find(t, what->kind, what->tgid, what->id);
+	p = *pp;
+	if (p && has_moved(p, what)) {
+		p->tgid = 0;	/* in whatever bucket: it is found by its file */
+		p = NULL;
+	}
+	p = p ?: add(t, what->tgid, what->id);
+	what->since_ns = host_now();
+	if (p)
+		put(p, what);
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool timer_recall(struct kernel *k, enum timer_kind kind, pid_t tgid, int id, struct timer *ret)
 {
 	struct timers *t = k->time->timers;
 	struct timer *p;
 
 	pthread_mutex_lock(&t->lock);
-	p = find(t, what->tgid, what->is_fd, what->id);
-	if (!p && t->count >= MAX_TIMERS)
-		forget_dead(t);
-	if (!p && t->count < MAX_TIMERS) {
-		p = calloc(1, sizeof(*p));
-		if (p) {
-			p->next = t->first;
-			t->first = p;
-			t->count++;
-		}
-	}
+	p = *find(t, kind, tgid, id);
 	if (p) {
-		struct timer *next = p->next;
-
-		*p = *what;
-		p->next = next;
+		*ret = *p;
+		openfile_get(ret->file);
 	}
 	pthread_mutex_unlock(&t->lock);
+	return p;
+}
+
+/* The entry that this is a copy of, if it is not another's by now. Lock held. */
+static struct timer **original_of(struct timers *t, const struct timer *copy)
+{
+	static struct timer *none;
+	struct timer **pp = find(t, copy->kind, copy->tgid, copy->id);
+
+	return *pp && (!copy->since_ns || (*pp)->since_ns == copy->since_ns) ? pp : &none;
+}
+
+bool timer_is_current(struct kernel *k, const struct timer *copy)
+{
+	struct timers *t = k->time->timers;
+	bool ret;
+
+	pthread_mutex_lock(&t->lock);
+	ret = *original_of(t, copy);
+	pthread_mutex_unlock(&t->lock);
+	return ret;
+}
+
+bool timer_update(struct kernel *k, const struct timer *copy)
+{
+	struct timers *t = k->time->timers;
+	struct timer *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = *original_of(t, copy);
+	if (p)
+		put(p, copy);
+	pthread_mutex_unlock(&t->lock);
+	return p;
+}
+
+void timer_forget(struct kernel *k, const struct timer *copy)
+{
+	struct timers *t = k->time->timers;
+	struct timer **pp;
+
+	pthread_mutex_lock(&t->lock);
+	pp = original_of(t, copy);
+	if (*pp)
+		drop(t, pp);
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* Lock held. */
+static void drop_file(struct timers *t, const struct openfile *file)
+{
+	for (unsigned i = 0; i < TIMER_BUCKETS; i++)
+		for (struct timer **pp = &t->bucket[i]; *pp;)
+			if ((*pp)->file == file)
+				drop(t, pp);
+			else
+				pp = &(*pp)->next;
+}
+
+void timer_move(struct kernel *k, struct timer *timer, pid_t tgid, int fd)
+{
+	struct timers *t = k->time->timers;
+
+	pthread_mutex_lock(&t->lock);
+	drop_file(t, timer->file);
+	pthread_mutex_unlock(&t->lock);
+	timer->tgid = tgid;
+	timer->id = fd;
+	timer_remember(k, timer);
+}
+
+/* A copy of all, as setting takes its time: each with a reference. Lock not held. */
+static struct timer *copy_all(struct timers *t, unsigned *ret_n)
+{
+	struct timer *all;
+
+	*ret_n = 0;
+	pthread_mutex_lock(&t->lock);
+	forget_dead(t);
+	all = calloc(t->count ? t->count : 1, sizeof(*all));
+	for (unsigned i = 0; i < TIMER_BUCKETS && all; i++)
+		for (struct timer *p = t->bucket[i]; p; p = p->next) {
+			all[*ret_n] = *p;
+			openfile_get(all[(*ret_n)++].file);
+		}
+	pthread_mutex_unlock(&t->lock);
+	return all;
 }
 
 /* ---- what a timer is set to --------------------------------------------- */
 
-/* Can the host make anything of it? It says so itself, if not. */
-static bool is_valid(const struct itimerspec *it)
+bool timer_is_valid(const struct itimerspec *it)
 {
 	return it->it_value.tv_sec >= 0 && it->it_value.tv_nsec >= 0 &&
 	       it->it_value.tv_nsec < (long)NSEC_PER_SEC && it->it_interval.tv_sec >= 0 &&
 	       it->it_interval.tv_nsec >= 0 && it->it_interval.tv_nsec < (long)NSEC_PER_SEC;
 }
 
-/* A timer that was set to a span of time is set to where that ends. */
-static void make_absolute(struct kernel *k, struct timer *t)
+void timer_make_absolute(struct kernel *k, struct timer *t)
 {
 	struct timespec now;
 	int64_t ns;
@@ -151,38 +265,88 @@ static void make_absolute(struct kernel *k, struct timer *t)
 	t->at.it_value = timespec_of(ns);
 }
 
-/* The host's clock that a timer of this clock runs by: the one of its name. */
-static int to_host(struct kernel *k, const struct timer *t, struct itimerspec *ret,
-		   uint64_t *changes)
+/* Alarm clocks read what the others do. */
+static clockid_t host_clock_of(const struct timer *t)
 {
-	struct deadline d = { .clock = t->clock, .host = t->clock, .at = t->at.it_value };
+	return t->clock == CLOCK_REALTIME_ALARM ? CLOCK_REALTIME :
+	       t->clock == CLOCK_BOOTTIME_ALARM ? CLOCK_BOOTTIME : t->clock;
+}
 
-	if (t->after)
-		d.clock = t->clock == CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC;
-	if (d.host == CLOCK_REALTIME_ALARM)
-		d.host = CLOCK_REALTIME;
-	if (d.host == CLOCK_BOOTTIME_ALARM)
-		d.host = CLOCK_BOOTTIME;
+/* The clock of the guest's that it->at is of. */
+static clockid_t guest_clock_of(const struct timer *t)
+{
+	if (!t->after)
+		return t->clock;
+	return t->clock == CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC;
+}
+
+/* Does the guest's clock stand still? Then no time of the host's is one of the guest's. */
+static bool stands_still(struct kernel *k)
+{
+	return timekeeper_span(k->time, NSEC_PER_SEC) == UINT64_MAX;
+}
+
+/* It rings now, and next when the clock makes a leap to there. */
+static void go_on_still(struct kernel *k, struct timer *t)
+{
+	int64_t every = timespec_ns(&t->at.it_interval), at = timespec_ns(&t->at.it_value), now_ns;
+	struct timespec now;
+
+	timekeeper_read(k->time, guest_clock_of(t), &now);
+	now_ns = timespec_ns(&now);
+	if (at > now_ns)
+		return;
+	at += ((now_ns - at) / every + 1) * every;
+	t->at.it_value = timespec_of(at);
+	t->host = timespec_of(INT64_MAX);
+}
+
+int timer_to_host(struct kernel *k, struct timer *t, struct itimerspec *ret, uint64_t *changes)
+{
+	/* The host's clock that it runs by is the one of the same name. */
+	struct deadline d = { .clock = guest_clock_of(t), .host = host_clock_of(t), .at = t->at.it_value };
+	int err;
+
 	ret->it_interval = deadline_span(k, &t->at.it_interval);
-	return deadline_to_host(k, &d, &ret->it_value, changes);
+	err = deadline_to_host(k, &d, &ret->it_value, changes);
+	t->host = ret->it_value;
+	t->host_interval = ret->it_interval;
+	if (err == 0 && !is_zero(&t->at.it_interval) && stands_still(k))
+		go_on_still(k, t);
+	return err;
 }
 
-/* A descriptor in our time namespace: its monotonic clocks are not the guest's. */
-static struct timespec in_our_namespace(const struct kernel *k, clockid_t clock, struct timespec ts)
+/* In ns of the guest's; UINT64_MAX: it does not ring any more. */
+static uint64_t left_of(struct kernel *k, const struct timer *t, const uint64_t now_ns[NUM_VCLOCKS])
 {
-	int64_t by = clock == CLOCK_MONOTONIC ? k->time->monotonic_offset_ns :
-		     clock == CLOCK_BOOTTIME || clock == CLOCK_BOOTTIME_ALARM ?
-						k->time->boottime_offset_ns : 0;
-	int64_t ns;
+	clockid_t clock = guest_clock_of(t);
+	uint64_t now = now_ns[vclock_of_id(clock == CLOCK_TAI ? CLOCK_REALTIME : clock)];
+	uint64_t at = timespec_ns(&t->at.it_value), every = timespec_ns(&t->at.it_interval);
 
-	if (!by || ts.tv_sec > INT64_MAX / (int64_t)NSEC_PER_SEC - 2)
-		return ts;
-	ns = MAX(timespec_ns(&ts) - by, 1);
-	return timespec_of(ns);
+	if (clock == CLOCK_TAI)
+		now += k->time->timex.tai * NSEC_PER_SEC;
+	if (at > now)
+		return at - now;
+	return every ? every - (now - at) % every : UINT64_MAX;
 }
 
-/* Spans of the host's as the guest's: what is left of a timer, and its interval. */
-static void in_guest_time(struct kernel *k, struct itimerspec *it)
+bool timer_left(struct kernel *k, const struct timer *t, struct itimerspec *ret)
+{
+	uint64_t now[NUM_VCLOCKS], left;
+	struct timer known;
+
+	*ret = (struct itimerspec){};
+	if (!timer_recall(k, t->kind, t->tgid, t->id, &known))
+		return false;
+	timekeeper_now(k->time, now);
+	left = left_of(k, &known, now);
+	openfile_put(known.file);
+	if (left != UINT64_MAX)
+		*ret = (struct itimerspec){ known.at.it_interval, timespec_of(left) };
+	return true;
+}
+
+void timer_in_guest_time(struct kernel *k, struct itimerspec *it)
 {
 	struct timespec *part[] = { &it->it_value, &it->it_interval };
 
@@ -196,176 +360,78 @@ static void in_guest_time(struct kernel *k, struct itimerspec *it)
 	}
 }
 
-/* ---- timerfd ------------------------------------------------------------ */
+/* ---- what it is set to now ----------------------------------------------- */
 
-/* Which clock has this timerfd of ours? -EINVAL: it is none. */
-static int fd_clock(int fd, clockid_t *ret)
+int64_t timer_host_now(struct kernel *k, const struct timer *t)
 {
-	char path[48];
-	long clock;
+	clockid_t clock = host_clock_of(t);
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	if (proc_number(path, "\nclockid:", 10, &clock) < 0)
-		return -EINVAL;
-	*ret = clock;
-	return 0;
+	return (int64_t)host_clock(clock) +
+	       (clock == CLOCK_MONOTONIC ? k->time->monotonic_offset_ns :
+		clock == CLOCK_BOOTTIME ? k->time->boottime_offset_ns : 0);
 }
 
-static int set_fd(struct kernel *k, int fd, struct timer *t, struct itimerspec *old)
-{
-	struct itimerspec host;
-	uint64_t changes;
-	int ret;
-
-	do {
-		ret = to_host(k, t, &host, &changes);
-		if (ret < 0)
-			return ret;
-		t->host = host.it_value;
-		t->host_interval = host.it_interval;
-		host.it_value = in_our_namespace(k, t->clock, host.it_value);
-		ret = host_result(timerfd_settime(fd, t->flags | TFD_TIMER_ABSTIME, &host, old));
-	} while (ret == 0 && timekeeper_changes(k->time) != changes);
-	return ret;
-}
-
-long sys_timerfd_settime(struct kernel *k, struct call *c)
-{
-	struct timer t = { .tid = c->tid, .is_fd = true, .id = arg_int(c, 0),
-			   .flags = arg_int(c, 1) };
-	cleanup_fd int fd = -1;
-	struct itimerspec old;
-	int ret;
-
-	if (k->travel)
-		return travel_sys_timerfd(k, c);
-	if (!k->time || deadline_read(k, c, 2, &t.at, sizeof(t.at)) < 0 || !is_valid(&t.at) ||
-	    is_zero(&t.at.it_value))
-		return call_continue(c, "a timer that is disarmed, or no timer at all: the host says so");
-	t.tgid = caller_tgid(c->tid);
-	fd = caller_fd(c->tid, t.tgid, t.id);
-	if (!call_valid(c))
-		return -ESRCH;
-	if (fd < 0 || fd_clock(fd, &t.clock) < 0)
-		return call_continue(c, "no timer that we could set: the host says so, or sets it by its own clock");
-	make_absolute(k, &t);
-	/* Before it is set: a change of the clocks in between sets it again. */
-	remember(k, &t);
-	ret = set_fd(k, fd, &t, &old);
-	if (ret < 0)
-		return ret;
-	remember(k, &t);
-	in_guest_time(k, &old);
-	return c->arg[3] && arg_copy_out(c, 3, &old, sizeof(old)) < 0 ? -EFAULT : 0;
-}
-
-long sys_timerfd_gettime(struct kernel *k, struct call *c)
-{
-	/* Where the clocks travel, the host's is set to what is left (travel_timer.h). */
-	cleanup_fd int fd = k->time && !k->travel ? caller_fd(c->tid, caller_tgid(c->tid), arg_int(c, 0)) : -EBADF;
-	struct itimerspec it;
-
-	if (fd < 0 || !call_valid(c) || host_result(timerfd_gettime(fd, &it)) < 0)
-		return call_continue(c, "no timer that we can look at: the host says so, or shows its own time");
-	in_guest_time(k, &it);
-	return arg_copy_out(c, 1, &it, sizeof(it));
-}
-
-/* ---- POSIX timers ------------------------------------------------------- */
-
-/* "ID: 3", then some lines, then "ClockID: 0". */
-static int timer_clock(pid_t tid, int id, clockid_t *ret)
-{
-	cleanup_free char *text = malloc(STATUS_BYTES);
-	char path[48], want[32];
-	const char *at;
-
-	snprintf(path, sizeof(path), "/proc/%d/timers", tid);
-	snprintf(want, sizeof(want), "ID: %d\n", id);
-	if (!text || host_read_file(AT_FDCWD, path, text, STATUS_BYTES) < 0)
-		return -ENOENT;
-	at = strstr(text, want);
-	/* "ClockID: 0" ends like an "ID: 0". */
-	while (at && at != text && at[-1] != '\n')
-		at = strstr(at + 1, want);
-	at = at ? strstr(at, "\nClockID:") : NULL;
-	if (!at)
-		return -EINVAL;
-	*ret = strtol(at + sizeof("\nClockID:") - 1, NULL, 10);
-	return 0;
-}
-
-long sys_timer_settime(struct kernel *k, struct call *c)
-{
-	struct timer t = { .tid = c->tid, .id = arg_int(c, 0), .flags = arg_int(c, 1) };
-	struct itimerspec host;
-	uint64_t changes;
-	long ret;
-
-	struct redirect_how how = { .finish = FINISH_NONE }, *changed = NULL;
-
-	if (!k->time || deadline_read(k, c, 2, &t.at, sizeof(t.at)) < 0 || !is_valid(&t.at) ||
-	    is_zero(&t.at.it_value) || timer_clock(c->tid, t.id, &t.clock) < 0)
-		return call_continue(c, "a timer that is disarmed, or of no clock of the guest's: the host's business");
-	make_absolute(k, &t);
-	if (to_host(k, &t, &host, &changes) < 0)
-		return call_continue(c, "a clock that is not the guest's: the host's business");
-	if (t.after) {
-		how.change[0].what = PUT_ONE;	/* TIMER_ABSTIME */
-		how.change[0].reg = BACK_RSI;
-		changed = &how;
-	}
-	if (c->arg[3] && k->cfg->policy->clock.waits == WAITS_ALL) {
-		how.change[1].what = PUT_SLOT;
-		how.change[1].reg = how.out = BACK_R10;
-		how.finish = FINISH_ITIMERSPEC;
-		changed = &how;
-	}
-	t.tgid = caller_tgid(c->tid);
-	t.host = host.it_value;
-	t.host_interval = host.it_interval;
-	if (!call_valid(c))
-		return -ESRCH;
-	remember(k, &t);
-	ret = deadline_set(k, c, BACK_RDX, changed, (const int64_t *)&host, sizeof(host) / sizeof(int64_t));
-	if (timekeeper_changes(k->time) != changes)
-		deadlines_changed(k);
-	return ret;
-}
-
-long sys_timer_gettime(struct kernel *k, struct call *c)
-{
-	static const struct redirect_how how = { .finish = FINISH_ITIMERSPEC, .out = BACK_RSI };
-	static const int64_t nothing[4];
-
-	if (!k->time)
-		return call_continue(c, "the clocks are the host's");
-	return deadline_set(k, c, BACK_RSI, &how, nothing, ARRAY_SIZE(nothing));
-}
-
-/* ---- changes ------------------------------------------------------------ */
-
-/* A timer that repeats is as many times further as it has rung: it is to ring
- * next at host time @next. */
-static void go_on(struct timer *t, int64_t next)
+/* It is to ring next at about this time of the host's. Return: when it should. */
+static int64_t go_on(struct timer *t, int64_t next)
 {
 	int64_t every = timespec_ns(&t->at.it_interval), host = timespec_ns(&t->host_interval), rang, ns;
 
 	if (!every || !host)
-		return;
-	rang = (next - timespec_ns(&t->host) + host / 2) / host;
-	ns = timespec_ns(&t->at.it_value) + MAX(rang, 0) * every;
+		return timespec_ns(&t->host);
+	rang = MAX((next - timespec_ns(&t->host) + host / 2) / host, 0);
+	ns = timespec_ns(&t->at.it_value) + rang * every;
 	t->at.it_value = timespec_of(ns);
+	ns = timespec_ns(&t->host) + rang * host;
+	t->host = timespec_of(ns);
+	return ns;
 }
 
-/* When it rings next, by the host's clock of its name and in the guest's time
- * namespace, if this much is left. */
-static int64_t rings_at(struct kernel *k, const struct timer *t, const struct timespec *left)
+bool timer_is_as_set(struct timer *t, int64_t before, int64_t behind, const struct timespec *left)
 {
-	return (int64_t)host_clock(t->clock) + timespec_ns(left) +
-	       (t->clock == CLOCK_MONOTONIC ? k->time->monotonic_offset_ns :
-		t->clock == CLOCK_BOOTTIME ? k->time->boottime_offset_ns : 0);
+	int64_t ns = left->tv_sec > NEVER_SEC ? INT64_MAX : timespec_ns(left), first, last, want;
+
+	if (__builtin_add_overflow(before, ns, &first) || first > FAR_NS)
+		return timespec_ns(&t->host) > FAR_NS;
+	last = behind + ns;
+	want = go_on(t, first / 2 + last / 2);
+	/* An ITIMER_REAL begins when its call is made; there is none that does not stop. */
+	return t->kind == TIMER_ITIMER || (want >= first - AS_SET_NS && want <= last + AS_SET_NS);
 }
+
+/* ---- time travel --------------------------------------------------------- */
+
+/* The first that somebody hears. Lock held. */
+static struct timer *first_of(struct kernel *k, const uint64_t now_ns[NUM_VCLOCKS], uint64_t *ret_left)
+{
+	struct timers *t = k->time->timers;
+	struct timer *first = NULL;
+
+	*ret_left = UINT64_MAX;
+	for (unsigned i = 0; i < TIMER_BUCKETS && t->count; i++)
+		for (struct timer *p = t->bucket[i]; p; p = p->next)
+			if (p->kind == TIMER_POSIX && !p->silent && left_of(k, p, now_ns) < *ret_left) {
+				first = p;
+				*ret_left = left_of(k, p, now_ns);
+			}
+	return first;
+}
+
+bool timers_next(struct kernel *k, const uint64_t now_ns[NUM_VCLOCKS], uint64_t *ret_left_ns)
+{
+	struct timers *t = k->time->timers;
+	struct timer *p;
+	clockid_t clock;
+	bool silent;
+
+	pthread_mutex_lock(&t->lock);
+	/* A deletion, and an exec, are not told of. */
+	while ((p = first_of(k, now_ns, ret_left_ns)) && timer_posix_look(p->tgid, p->id, &clock, &silent) < 0)
+		drop(t, find(t, p->kind, p->tgid, p->id));
+	pthread_mutex_unlock(&t->lock);
+	return p;
+}
+
+/* ---- changes ------------------------------------------------------------ */
 
 /* Has REALTIME been set since the last look? It is a different distance from
  * MONOTONIC then; what it is tuned by from one change to the next is less. */
@@ -382,72 +448,33 @@ static bool clock_was_set(struct kernel *k)
 	return is < was - SET_NS || is > was + SET_NS;
 }
 
-/* TFD_TIMER_CANCEL_ON_SET: whoever waits for it is told, by its ringing. That
- * read(2) says ECANCELED is the host's alone to do. */
-static void cancel_fd(int fd)
+/* Return: it may be that the program's call has not got so far yet. */
+static bool is_young(const struct timer *t)
 {
-	struct itimerspec now = { .it_value.tv_nsec = 1 };
-
-	timerfd_settime(fd, TFD_TIMER_ABSTIME, &now, NULL);
-}
-
-static void rearm_fd(struct kernel *k, struct timer *t, bool was_set)
-{
-	cleanup_fd int fd = caller_fd(t->tgid, t->tgid, t->id);
-	struct itimerspec is;
-	clockid_t clock;
-
-	if (fd < 0 || fd_clock(fd, &clock) < 0 || clock != t->clock ||
-	    host_result(timerfd_gettime(fd, &is)) < 0 || is_zero(&is.it_value))
-		return;
-	if (was_set && (t->flags & TFD_TIMER_CANCEL_ON_SET) &&
-	    (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_ALARM)) {
-		cancel_fd(fd);
-		return;
-	}
-	go_on(t, rings_at(k, t, &is.it_value));
-	if (set_fd(k, fd, t, NULL) == 0)
-		remember(k, t);
-}
-
-static void rearm_posix(struct kernel *k, struct timer *t)
-{
-	uint64_t get[6] = { t->id }, set[6] = { t->id, TIMER_ABSTIME };
-	struct itimerspec is = {}, host;
-	pid_t tid = caller_tgid(t->tid) == t->tgid ? t->tid : t->tgid;
-	int64_t ret;
-
-	if (redirect_inject(k, tid, SYS_timer_gettime, get, 1, &is, &ret) < 0 || ret < 0 ||
-	    is_zero(&is.it_value))
-		return;
-	go_on(t, rings_at(k, t, &is.it_value));
-	if (to_host(k, t, &host, NULL) < 0)
-		return;
-	t->host = host.it_value;
-	t->host_interval = host.it_interval;
-	if (redirect_inject(k, tid, SYS_timer_settime, set, 2, &host, &ret) == 0)
-		remember(k, t);
+	return host_now() - t->since_ns < YOUNG_NS;
 }
 
 void timers_rearm(struct kernel *k)
 {
-	struct timers *t = k->time->timers;
-	cleanup_free struct timer *all = NULL;
-	bool was_set = clock_was_set(k);
-	unsigned n = 0;
+	struct timespec pause = { .tv_nsec = YOUNG_PAUSE_NS };
+	struct timer_fds *fds = timer_fds_new();
+	bool was_set = clock_was_set(k), again = false;
+	struct timer *all;
+	unsigned n;
 
-	/* A copy: setting takes its time. */
-	pthread_mutex_lock(&t->lock);
-	forget_dead(t);
-	all = calloc(t->count ? t->count : 1, sizeof(*all));
-	for (struct timer *p = t->first; p && all; p = p->next)
-		all[n++] = *p;
-	pthread_mutex_unlock(&t->lock);
+	all = copy_all(k->time->timers, &n);
 	for (unsigned i = 0; i < n; i++) {
-		if (all[i].is_fd)
-			rearm_fd(k, &all[i], was_set);
+		if (all[i].kind == TIMER_FD)
+			timer_rearm_fd(k, &all[i], was_set, fds);
 		else
-			rearm_posix(k, &all[i]);
+			again |= !timer_rearm_process(k, &all[i]) && is_young(&all[i]);
+		openfile_put(all[i].file);
+	}
+	free(all);
+	timer_fds_free(fds);
+	if (again) {
+		nanosleep(&pause, NULL);
+		deadlines_leapt(k);
 	}
 }
 
@@ -458,6 +485,7 @@ int timers_init(struct kernel *k)
 	if (!t)
 		return -ENOMEM;
 	pthread_mutex_init(&t->lock, NULL);
+	pthread_mutex_init(&t->setting, NULL);
 	k->time->timers = t;
 	clock_was_set(k);
 	return 0;

@@ -17,6 +17,7 @@
 #include "kernel/quiet.h"
 #include "kernel/sched.h"
 #include "kernel/timekeeper.h"
+#include "kernel/timer.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -47,11 +48,17 @@ static int by_left(const void *x, const void *y, void *agenda)
 /* What is waited for now, the first to end first. */
 static void gather(struct kernel *k, struct agenda *a)
 {
+	uint64_t posix;
+
 	free(a->waiter);
 	a->waiter = NULL;
 	a->n = MAX(waiters_copy(&k->travel->waiters, &a->waiter), 0);
 	timekeeper_now(k->time, a->now);
 	a->timer = travel_timers_next(&k->travel->timers, a->now, &a->timer_left_ns);
+	if (timers_next(k, a->now, &posix)) {
+		a->timer_left_ns = a->timer ? MIN(a->timer_left_ns, posix) : posix;
+		a->timer = true;
+	}
 	if (a->n)
 		qsort_r(a->waiter, a->n, sizeof(*a->waiter), by_left, a);
 }
@@ -162,7 +169,7 @@ static bool whatever(void *ctx)
 bool travel_all_sleep(struct kernel *k, struct agenda *a)
 {
 	/* A wait whose task is just being let go of (redirect.h) is noted by then. */
-	if (!quiet_look(k, &a->quiet[0]) || !redirects_idle(k))
+	if (!quiet_look(k, &a->quiet[0]) || !redirects_idle(k) || !deadlines_idle(k))
 		return false;
 	gather(k, a);
 	return !is_held_back(k, a);
@@ -170,7 +177,8 @@ bool travel_all_sleep(struct kernel *k, struct agenda *a)
 
 bool travel_all_slept(struct kernel *k, struct agenda *a)
 {
-	return quiet_since(k, &a->quiet[0], &a->quiet[1]);
+	/* Timers that are due are made to ring by another thread, after a leap. */
+	return deadlines_idle(k) && quiet_since(k, &a->quiet[0], &a->quiet[1]);
 }
 
 bool travel_leap(struct kernel *k, struct agenda *a, uint64_t monotonic_ns, bool if_all_slept)
@@ -335,6 +343,20 @@ int travel_itimer(struct kernel *k, pid_t pid, const struct timer_value *new,
 	if (ret == 0 && new)
 		prompt(k->travel);
 	return ret;
+}
+
+void travel_prompt(struct kernel *k)
+{
+	prompt(k->travel);
+}
+
+void travel_clocks_changed(struct kernel *k)
+{
+	uint64_t now[NUM_VCLOCKS];
+
+	timekeeper_now(k->time, now);
+	travel_timers_leapt(&k->travel->timers, now);
+	prompt(k->travel);
 }
 
 /* ---- boot --------------------------------------------------------------- */

@@ -74,6 +74,12 @@ int travel_timerfd(struct kernel *k, pid_t pid, int fd, int file, enum vclock cl
 int travel_itimer(struct kernel *k, pid_t pid, const struct timer_value *new,
 		  struct timer_value *old);
 
+/* Something new is waited for, and noted elsewhere (timers_next()). */
+void travel_prompt(struct kernel *k);
+
+/* The clocks were set, and made no leap: timers are set to what is left by them. */
+void travel_clocks_changed(struct kernel *k);
+
 /* What one look of the traveller's knows; its thread's alone. */
 struct agenda {
 	uint64_t now[NUM_VCLOCKS];	/* the guest's */

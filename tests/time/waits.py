@@ -185,6 +185,54 @@ def cancelled_when_the_clock_is_set(case):
     case.equal("polls", out.decode().split("\n")[:2], ["after: 1", "again: 0"])
 
 
+# -- timers and time-outs that are set already --------------------------------
+
+
+def rearmed(kind, seconds, start, action, lines, least=0):
+    """A timer that would ring in @seconds rings within some, since the clocks change; never before @least."""
+
+    def run(case):
+        p = case.start(build(case, "glibc", "rearm"), kind, seconds, options=options(start), stdin=subprocess.PIPE)
+        if p.stdout.readline() != b"ready\n":
+            raise Failed("not ready: " + p.stderr.read().decode())
+        begin = time.monotonic()
+        case.status(case.weir("time", p.guest, *action), 0)
+        out, err = p.communicate(b"\n", timeout=100)
+        took = time.monotonic() - begin
+        no_failure(harness.Result(["rearm", kind], p.returncode, out.decode(), err.decode(), took))
+        case.equal("what it prints", out.decode().splitlines(), lines)
+        case.true(f"took {took:.1f} s", least <= took <= 60)
+
+    return run
+
+
+for kind, lines in (("alarm", ["alarm: over"]), ("setitimer", ["setitimer: over", "its interval: over"]), ("exec", ["exec: over"]),
+                    ("timer", ["timer: over"]), ("socket", ["SO_RCVTIMEO: over"])):
+    harness.add("waits", f"rearmed-{kind}-faster", rearmed(kind, "1000", "time.waits=all", ["rate", "1000"], lines),
+                users=USERS, policies=(None,))
+for kind, name in (("alarm", "alarm"), ("ualarm", "ualarm"), ("timer", "timer"), ("socket", "SO_RCVTIMEO")):
+    harness.add("waits", f"rearmed-{kind}-slower", rearmed(kind, "1", "time.waits=all", ["rate", "0.2"], [f"{name}: over"], 3),
+                users=("root", "user"), policies=(None,))
+for kind, name in (("fork", "fork"), ("passed", "SCM_RIGHTS")):
+    harness.add("waits", f"rearmed-{kind}", rearmed(kind, "3600", "ahead", ["offset", "+2d"], [f"{name}: over"]),
+                users=USERS, policies=(None,))
+
+
+@test("waits", users=USERS, policies=(None,))
+def cancelled_timers_say_so(case):
+    """TFD_TIMER_CANCEL_ON_SET: a reader gets ECANCELED, and who polls and sets it anew does, once. A read after a
+    poll says 1, other than natively: it makes no stop."""
+    want = {"blocked": ["read: Operation canceled", "it goes on: 1"],
+            "polled": ["poll: 1", "set: Operation canceled", "poll: 0", "read: Resource temporarily unavailable", "set again: ok"]}
+    for kind, lines in want.items():
+        p = case.start(build(case, "glibc", "rearm"), kind, options=options(None), stdin=subprocess.PIPE)
+        if p.stdout.readline() != b"ready\n":
+            raise Failed("not ready: " + p.stderr.read().decode())
+        case.status(case.weir("time", p.guest, "offset", "+2h"), 0)
+        out, err = p.communicate(timeout=60)
+        case.equal(kind + err.decode(), out.decode().splitlines(), lines)
+
+
 # -- other programs ---------------------------------------------------------
 
 
