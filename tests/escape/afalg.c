@@ -24,6 +24,8 @@ static void foreign(void)
 	check("i386 socketcall", refused(ret));
 	ret = raw32(359, AF_ALG, SOCK_SEQPACKET, 0, 0, 0);
 	check("i386 socket", refused(ret));
+	ret = raw32(360, AF_ALG, SOCK_SEQPACKET, 0, (long)args, 0);
+	check("i386 socketpair", refused(ret));
 	args[0] = AF_INET;
 	args[1] = SOCK_STREAM;
 	ret = raw32(102, 1, (long)args, 0, 0, 0);
@@ -41,6 +43,8 @@ int main(void)
 	check("socket, high half", refused(raw64(SYS_socket, 0xffffffff00000026, 5, 0, 0, 0, 0)));
 	check("socketpair", refused(raw64(SYS_socketpair, AF_ALG, SOCK_SEQPACKET, 0, (long)pair, 0, 0)));
 	check("x32 socket", refused(raw64(41 | X32_BIT, AF_ALG, SOCK_SEQPACKET, 0, 0, 0, 0)));
+	check("x32 socketpair",
+	      refused(raw64(53 | X32_BIT, AF_ALG, SOCK_SEQPACKET, 0, (long)pair, 0, 0)));
 	check("io_uring_setup", refused(raw64(425, 8, (long)params, 0, 0, 0, 0)));
 	/* A policy may answer the i386 door by killing. */
 	fact("i386 door", "%s", WIFSIGNALED(in_child(foreign)) ? "killed" : "refused");

@@ -32,6 +32,7 @@ ATTACKS = {
     "listener": ("listener", [], POLICIES, False),
     "new-mount-api": ("newmount", [], EVERYWHERE, True),
     "new-user-namespace": ("newuser", [], EVERYWHERE, True),
+    "clone-flags": ("clone_flags", [], EVERYWHERE, False),
     "setns": ("setns", [], EVERYWHERE, False),
     "tiocsti": ("tiocsti", [], EVERYWHERE, True),
     "handles": ("handle", [], EVERYWHERE, False),
@@ -53,6 +54,7 @@ ATTACKS = {
     "kill-everything": ("killall", [], EVERYWHERE, False),
     "thread-credentials": ("threadcreds", [], POLICIES, False),
     "fd-race": ("fdrace", ["5000"], POLICIES, False),
+    "fd-peer": ("fdpeer", ["1000"], EVERYWHERE, False),
     "reopen": ("reopen", [], POLICIES, False),
     "flip-chroot": ("pathflip", ["chroot", "500"], POLICIES, False),
     "flip-type": ("pathflip", ["type", "2000"], POLICIES, False),
@@ -100,11 +102,12 @@ NEEDS_ROOT = {"listener", "lengths", "signal-storm", "threads-64", "threads-1000
               "fd-race", "reopen", "flip-chroot", "flip-name"}
 
 # Where the guest kernel keeps users, it does most calls with paths: again there, by guest root and by a user.
-SINGLE = ("bad-pointers", "lengths", "high-halves", "exactly-once", "killed-in-calls", "numbers-x86-64")
+SINGLE = ("bad-pointers", "lengths", "high-halves", "exactly-once", "killed-in-calls", "numbers-x86-64",
+          "fd-peer", "clone-flags")
 for name in SINGLE:
     program, args, _, _ = ATTACKS[name]
     for user in (False, True):
-        if not (user and name in ("lengths", "killed-in-calls")):
+        if not (user and name in ("lengths", "killed-in-calls", "clone-flags")):
             harness.add("escape", ("single-user-" if user else "single-") + name, attack(program, args, False, user),
                         users=("user", "single"), policies=("id-lab",), serial=name in HEAVY,
                         programs=["escape/" + program, "escape/asuser"])

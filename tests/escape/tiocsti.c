@@ -3,7 +3,8 @@
  * tiocsti.c - nothing typed from inside (CVE-2017-5226, CVE-2023-28100)
  *
  * On the guest's own terminal, if it has one, and on a pty made here: TIOCSTI,
- * TIOCLINUX, TIOCCONS and TIOCSETD are refused by every door.
+ * TIOCLINUX, TIOCCONS and TIOCSETD are refused by every door, and afterwards there is
+ * nothing to be read.
  */
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -13,7 +14,8 @@
 
 static void on(const char *name, int fd)
 {
-	int disc = 0;
+	int disc = 0, waiting = 0;
+	struct termios old, raw;
 	char c = '#';
 	struct {
 		const char *name;
@@ -22,8 +24,15 @@ static void on(const char *name, int fd)
 	} cmds[] = {
 		{ "TIOCSTI", 0x5412, &c },
 		{ "TIOCLINUX", 0x541c, &c },
+		{ "TIOCSETD", TIOCSETD, &disc },
+		{ "TIOCCONS", TIOCCONS, NULL },
 	};
 
+	/* Every byte counts at once, not only whole lines. */
+	tcgetattr(fd, &old);
+	raw = old;
+	cfmakeraw(&raw);
+	tcsetattr(fd, TCSANOW, &raw);
 	for (size_t i = 0; i < ARRAY_SIZE(cmds); i++) {
 		char what[100];
 		long ret = raw64(SYS_ioctl, fd, cmds[i].cmd, (long)cmds[i].arg, 0, 0, 0);
@@ -36,8 +45,9 @@ static void on(const char *name, int fd)
 		ret = raw64(16 | X32_BIT, fd, cmds[i].cmd, (long)cmds[i].arg, 0, 0, 0);
 		check("the same by x32", refused(ret));
 	}
-	check("TIOCCONS", raw64(SYS_ioctl, fd, TIOCCONS, 0, 0, 0, 0) < 0);
-	(void)disc;
+	ioctl(fd, FIONREAD, &waiting);
+	tcsetattr(fd, TCSANOW, &old);
+	check("nothing was typed", waiting == 0);
 }
 
 static int pty;
@@ -48,6 +58,8 @@ static void i386(void)
 
 	*c = '#';
 	check("TIOCSTI by i386", refused(raw32(54, pty, 0x5412, (long)c, 0, 0)));
+	check("TIOCLINUX by i386", refused(raw32(54, pty, 0x541c, (long)c, 0, 0)));
+	check("TIOCSETD by i386", refused(raw32(54, pty, TIOCSETD, (long)c, 0, 0)));
 }
 
 int main(void)
