@@ -91,7 +91,7 @@ static void go_on(void)
 		long ret = raw64(SYS_sethostname, (long)"orphan", 6, 0, 0, 0, 0);
 
 		/* Nobody is there to answer: the host says ENOSYS, and does not do it. */
-		if (ret != 0 && ret != -ENOSYS)
+		if (ret != 0 && ret != -ENOSYS && ret != -EPERM)
 			failed("sethostname: %ld", ret);
 		if (raw64(SYS_mount, (long)"none", (long)"/tmp", (long)"ext4", 0, 0, 0) == 0)
 			failed("a mount that the guest kernel refuses");

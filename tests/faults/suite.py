@@ -156,6 +156,51 @@ def kill_9_of_each_process_one_id(case):
     kill_one(case, KILLS // 10)
 
 
+def holders_of_listeners(pids):
+    """Those of the processes that have a descriptor by which stopped calls are answered."""
+    def links(pid):
+        try:
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                try:
+                    yield os.readlink(f"/proc/{pid}/fd/{fd}")
+                except FileNotFoundError:	# closed meanwhile
+                    pass
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+
+    return [pid for pid in pids if any("seccomp" in link for link in links(pid))]
+
+
+@test("faults", users=("root", "user"), policies=("hosting", "jail"), serial=True, programs=["escape/orphan"])
+def kill_9_hands_nobody_the_listener(case):
+    """The guest kernel is killed while those who would end the guest are stopped: whatever still runs gets no answer
+    and no listener, and all of it ends when they go on."""
+    for i in range(5):
+        name, before = case.ctx.unique(), Before(case)
+        p = case.start(case.ctx.program("escape/orphan"), name=name)
+        case.equal("the program", p.stdout.readline(), b"ready\n")
+        below = harness.descendants(p.pid)
+        holders = holders_of_listeners(below)
+        case.equal("who holds a listener", sorted({harness.exe(pid) for pid in holders}), [case.ctx.weir])
+        others = [pid for pid in weir_processes(case, p.pid) if pid not in holders]
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
+        for pid in holders:
+            os.kill(pid, signal.SIGKILL)
+        harness.wait_until(lambda: not [pid for pid in holders if harness.stat_fields(pid)
+                                        and harness.stat_fields(pid)[1] != "Z"], 10)
+        case.equal("who holds a listener then", holders_of_listeners(below), [])
+        for pid in others:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+        out = p.stdout.read().decode()
+        p.wait(20)
+        case.equal(f"what tasks without a guest kernel had, round {i}", out, "")
+        before.nothing_left(name, name)
+
+
 @test("faults", users=("root", "user"), policies=("hosting",), serial=True, programs=["guest/load"])
 def kill_9_of_all_at_once(case):
     for _ in range(5):
