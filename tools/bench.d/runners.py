@@ -38,6 +38,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PRIVATE = "/tmp/"
 OBSERVED_ROWS = ("pipe-long", "fork-long", "fork", "pipe", "make")
 MACHINE_ROWS = ("proc-stat", "proc-meminfo")
+IDS_ROWS = ("stat", "open", "make")
 PASS_ROWS = ("getppid", "read", "write", "stat", "open", "mmap", "fault", "fork", "exec")
 CLOCK_ROWS = ("clock-real", "clock-mono", "clock-day", "cond-wait", "exec", "exec-true")
 
@@ -130,6 +131,23 @@ class Weir(Runner):
 
     def command(self, argv):
         return [self.weir, "run", "-p", self.policy_name, *self.settings, "--", *argv]
+
+
+class Single(Weir):
+    """A guest whose users the guest kernel keeps over one host id, as its root or as another."""
+
+    def __init__(self, place, name, settings, title, prefix=()):
+        super().__init__(place, name, "id-lab", settings, title, IDS_ROWS)
+        self.prefix = prefix
+
+    def find(self):
+        if os.getuid() == 0:
+            self.reason = "root has an id for each user of a guest: run this bench as an ordinary user"
+            return False
+        return super().find()
+
+    def command(self, argv):
+        return super().command([*self.prefix, *argv])
 
 
 class Faketime(Runner):
@@ -426,6 +444,14 @@ def all_runners(place):
             [*plain, "time.realtime=+3d"],
             "weir time-lab",
             CLOCK_ROWS,
+        ),
+        Single(place, "single", plain, "weir id-lab, guest root"),
+        Single(
+            place,
+            "single-user",
+            plain,
+            "weir id-lab, a guest user",
+            ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"],
         ),
         Faketime(place, "faketime", []),
         Faketime(place, "faketime-m", ["-m"]),
