@@ -85,6 +85,8 @@ static void fresh_image(struct kernel *k, struct call *c)
 	uint64_t base;
 	int ret;
 
+	who.ip = c->ip;
+	who.guess = t ? &t->guess : NULL;
 	if (!t || !t->image.size || was_seen(t, c))
 		return;
 	ret = image_change(&t->image, &who, &base);

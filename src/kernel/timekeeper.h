@@ -66,6 +66,7 @@ struct timekeeper {
 	struct time_counters count;
 	_Atomic uint64_t logged_ns;	/* when the guest's setting of the clock was logged */
 	_Atomic uint64_t seen[TIME_IMAGES];	/* sys_clock.c's: images that were changed */
+	struct image_guess guess;	/* sys_clock.c's: where the next fresh one is */
 	struct event_source tick;	/* a timerfd; armed while timex_active() */
 
 	struct redirects redirects;	/* deadline.c's; timer.c's; sock_timeout.c's */

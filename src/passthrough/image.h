@@ -9,7 +9,8 @@
  * image (image_change()) while it waits in its first trapped call.
  *
  * The vDSO is private memory of the process, so that a write reaches no other.
- * What is not, byte for byte, the vDSO that was prepared for is left alone.
+ * What has not, byte for byte, the symbols of the vDSO that was prepared for is
+ * left alone.
  */
 #ifndef WEIR_PASSTHROUGH_IMAGE_H
 #define WEIR_PASSTHROUGH_IMAGE_H
@@ -19,6 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "passthrough/image_guess.h"
 #include "passthrough/vdso_clock.h"
 
 #define IMAGE_MAX_BYTES 65536	/* of a vDSO: 8 KiB or 12 KiB on hosts of today */
@@ -84,6 +86,8 @@ int image_try(const struct image *im, const struct vclock_page *page, const char
  * opened by its id, before it is used. */
 struct image_caller {
 	pid_t tid;
+	uint64_t ip;			/* of the call, for a guess */
+	struct image_guess *guess;	/* NULL: none is made */
 	bool (*valid)(const void *ctx);
 	const void *ctx;
 };

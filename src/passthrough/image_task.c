@@ -98,20 +98,27 @@ static int compare(const struct image *im, int mem, uint64_t base, const struct 
 	return memcmp(is, im->changed + x->at, x->len) == 0 ? 1 : -ESTALE;
 }
 
-/* Return: 1 changed, 0 had been, -ESTALE. */
-static int write_change(const struct image *im, int mem, uint64_t base)
+/* A whole vDSO: 1 changed, 0 original, -ESTALE. One that has the host's symbols is
+ * the host's: where our code is to go, nothing else is, and each page that is only
+ * read costs a fresh image a fault. */
+static int compare_all(const struct image *im, int mem, uint64_t base)
 {
-	unsigned already = 0;
+	int is = compare(im, mem, base, &im->extent[im->nextents - 1]);
 
-	for (unsigned i = 0; i < im->nextents; i++) {
+	if (is < 0 || (is == 0 && im->how == IMAGE_READS))
+		return is;
+	for (unsigned i = 0; i + 1 < im->nextents; i++) {
 		int ret = compare(im, mem, base, &im->extent[i]);
 
-		if (ret < 0)
-			return ret;
-		already += ret;
+		if (ret != is)
+			return ret < 0 ? ret : -ESTALE;
 	}
-	if (already)
-		return already == im->nextents ? 0 : -ESTALE;
+	return is;
+}
+
+/* Return: 1 changed, or why not. */
+static int write_change(const struct image *im, int mem, uint64_t base)
+{
 	for (unsigned i = 0; i < im->nextents; i++) {
 		const struct image_extent *x = &im->extent[i];
 		ssize_t n = host_result(pwrite(mem, im->changed + x->at, x->len, base + x->at));
@@ -122,21 +129,52 @@ static int write_change(const struct image *im, int mem, uint64_t base)
 	return 1;
 }
 
+/* Where a guess leads. Return: as compare_all(); then it is right. */
+static int find_by_guess(const struct image *im, const struct image_caller *who, int mem,
+			 uint64_t *ret_base)
+{
+	uint64_t base = who->guess ? image_guess(who->guess, who->ip) : 0;
+	int ret = base ? compare_all(im, mem, base) : -ENOENT;
+
+	if (ret >= 0)
+		*ret_base = base;
+	else if (base)
+		image_guess_learn(who->guess, who->ip, 0);
+	return ret;
+}
+
+/* Where the host says that it is. Return: as compare_all(). */
+static int find_by_host(const struct image *im, const struct image_caller *who, int mem,
+			uint64_t *ret_base)
+{
+	int ret = read_base(who->tid, ret_base);
+
+	if (!who->valid(who->ctx))
+		return -ESRCH;
+	if (ret == 0)
+		ret = compare_all(im, mem, *ret_base);
+	if (ret >= 0 && who->guess)
+		image_guess_learn(who->guess, who->ip, *ret_base);
+	return ret;
+}
+
 int image_change(const struct image *im, const struct image_caller *who, uint64_t *ret_base)
 {
-	cleanup_fd int mem = -1;
+	cleanup_fd int mem = open_proc(who->tid, "mem", O_RDWR);
 	int ret;
 
 	*ret_base = 0;
-	ret = read_base(who->tid, ret_base);
-	if (ret == 0) {
-		mem = open_proc(who->tid, "mem", O_RDWR);
-		ret = MIN(mem, 0);
-	}
-	/* Both were the caller's if it still waits. */
+	/* It was the caller's if that still waits. */
 	if (!who->valid(who->ctx))
 		return -ESRCH;
-	return ret < 0 ? ret : write_change(im, mem, *ret_base);
+	if (mem < 0)
+		return mem;
+	ret = find_by_guess(im, who, mem, ret_base);
+	if (ret < 0)
+		ret = find_by_host(im, who, mem, ret_base);
+	if (ret)
+		return MIN(ret, 0);
+	return write_change(im, mem, *ret_base);
 }
 
 int image_tell(const struct image *im, const struct image_caller *who, uint64_t head, uint64_t page)
