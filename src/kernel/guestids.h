@@ -13,6 +13,7 @@
 
 #include "kernel/idcred.h"
 #include "kernel/idowner.h"
+#include "kernel/idreach.h"
 #include "kernel/idwalk.h"
 #include "kernel/kernel.h"
 #include "kernel/syscall.h"
@@ -20,6 +21,7 @@
 struct guest_ids {
 	struct idcred_table *creds;
 	struct idowner_list *owners;
+	struct idreach reach;
 };
 
 #define IDS_CALL(nr, name) long ids_##name(struct kernel *k, struct call *c);

@@ -146,6 +146,8 @@ static long make_by(struct kernel *k, struct call *c, int dirfd_arg, int path_ar
 	if (ret < 0)
 		return ret;
 	ret = make(k, c, dirfd_arg < 0 ? AT_FDCWD : arg_int(c, dirfd_arg), path, &cred, m);
+	if (S_ISDIR(m->mode) || S_ISLNK(m->mode))
+		idreach_forget(&k->ids->reach);
 	/* Root may try anything: the host knows best why it fails. */
 	return ret != 0 && idcred_is_initial(c->tid) ? ids_continue(c) : ret;
 }

@@ -47,6 +47,8 @@ static long change_file(struct kernel *k, struct call *c, const struct change *c
 		ret = -ESRCH;
 	if (ret == 0)
 		ret = ch->apply(k, &w, &cred, ch);
+	if (S_ISDIR(w.st.st_mode))
+		idreach_forget(&k->ids->reach);
 	idwalk_close(&w);
 	return ret;
 }

@@ -131,6 +131,8 @@ static long allow(struct kernel *k, struct call *c, const struct path_arg *first
 	struct idcred cred;
 	int err = 0;
 
+	if (first->right == right_to_move)
+		idreach_forget(&k->ids->reach);
 	if (!idcred_is_initial(c->tid)) {
 		err = guestids_caller(k, c, &cred);
 		if (err == 0)
@@ -163,8 +165,8 @@ ONE(chdir,	{ CWD, 0, NONE, IDWALK_FOLLOW, right_to_enter })
 ONE(rmdir,	{ CWD, 0, NONE, 0, right_to_remove })
 ONE(unlink,	{ CWD, 0, NONE, 0, right_to_remove })
 ONE(unlinkat,	{ 0, 1, NONE, 0, right_to_remove })
-ONE(readlink,	{ CWD, 0, NONE, 0, right_to_reach })
-ONE(readlinkat,	{ 0, 1, NONE, IDWALK_EMPTY, right_to_reach })
+ONE(readlink,	{ CWD, 0, NONE, IDWALK_REACH, right_to_reach })
+ONE(readlinkat,	{ 0, 1, NONE, IDWALK_EMPTY | IDWALK_REACH, right_to_reach })
 TWO(rename,	ARG(CWD, 0, NONE, 0, right_to_move), ARG(CWD, 1, NONE, IDWALK_LAST, right_to_place))
 TWO(renameat,	ARG(0, 1, NONE, 0, right_to_move), ARG(2, 3, NONE, IDWALK_LAST, right_to_place))
 TWO(renameat2,	ARG(0, 1, NONE, 0, right_to_move), ARG(2, 3, NONE, IDWALK_LAST, right_to_place))

@@ -30,6 +30,9 @@ struct walk {
 	pid_t proc;		/* as in struct idwalk, of @at */
 	pid_t self;		/* the caller, in the guest's numbers; 0: not asked yet */
 	unsigned links;
+	const char *path;
+	bool plain;		/* from the root by names alone: no link, no "..", no process */
+	uint64_t generation;	/* of what is remembered, before the walk */
 	char *rest;		/* PATH_MAX bytes: what is still to be walked */
 };
 
@@ -141,6 +144,7 @@ static int go_up(struct walk *w)
 	struct stat st;
 	int fd, err = open_root(w);
 
+	w->plain = false;
 	if (err < 0)
 		return err;
 	if (w->at_st.st_ino == w->root_st.st_ino && w->at_st.st_dev == w->root_st.st_dev)
@@ -205,6 +209,7 @@ static int follow(struct walk *w, int fd, const char *name, int *ret_fd)
 	char target[PATH_MAX];
 	ssize_t n;
 
+	w->plain = false;
 	if (++w->links > MAX_LINKS)
 		return -ELOOP;
 	n = self_link(w, name, target, sizeof(target));
@@ -264,6 +269,50 @@ static int end_in_dir(struct walk *w, const char *name, bool slash, struct idwal
 	return 0;
 }
 
+/* The bytes of the path that name the directory of its last name; 0: not worth it. */
+static size_t dir_len(const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	return path[0] == '/' && last[1] ? last - path : 0;
+}
+
+/* The last name was looked for in a directory that may be searched. */
+static void remember(struct walk *w)
+{
+	size_t len = dir_len(w->path);
+
+	if (w->plain && !w->proc && len && !searches_all(w->cred))
+		idreach_put(&w->k->ids->reach, idreach_key(w->cred, &w->root_st, w->path, len),
+			    w->generation);
+}
+
+/* Go to the directory of the last name at once, if it is known to be within reach.
+ * Return: 1 if that is all there is to know, else 0; the walk begins where it is. */
+static int jump(struct walk *w, unsigned flags)
+{
+	size_t len = dir_len(w->path);
+	char dir[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (!len || !idreach_has(&w->k->ids->reach,
+				 idreach_key(w->cred, &w->root_st, w->path, len)))
+		return 0;
+	if (flags & IDWALK_REACH)
+		return 1;
+	memcpy(dir, w->path, len);
+	dir[len] = '\0';
+	fd = host_open_beneath(w->root, dir, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0 || status_of(fd, &st) < 0) {
+		cleanup_fd_p(&fd);
+		return 0;
+	}
+	go(w, fd, &st, 0);
+	memmove(w->rest, w->rest + len + 1, strlen(w->rest + len));
+	return 0;
+}
+
 /* One component. Return: 1 when the walk is over, 0 if it goes on. */
 static int step(struct walk *w, unsigned flags, struct idwalk *ret)
 {
@@ -282,6 +331,8 @@ static int step(struct walk *w, unsigned flags, struct idwalk *ret)
 	err = may_search(w);
 	if (err < 0)
 		return err;
+	if (last && !slash)
+		remember(w);
 	if (streq(name, "."))
 		return 0;
 	if (streq(name, ".."))
@@ -334,8 +385,16 @@ static int begin(struct walk *w, int dirfd, const char *path, unsigned flags)
 	if (strlen(path) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	memcpy(w->rest, path, strlen(path) + 1);
-	if (path[0] == '/')
+	if (path[0] == '/') {
+		int err = open_root(w);
+
+		if (err == 0)
+			err = jump(w, flags);
+		if (err != 0 || w->at >= 0)
+			return err;
+		w->plain = true;
 		return go_to_root(w);
+	}
 	w->at = open_start(w->c, dirfd);
 	return w->at < 0 ? w->at : status_of(w->at, &w->at_st);
 }
@@ -344,7 +403,10 @@ int idwalk_open(struct kernel *k, const struct call *c, int dirfd, const char *p
 		unsigned flags, const struct idcred *cred, struct idwalk *ret)
 {
 	cleanup_free char *rest = malloc(PATH_MAX);
-	struct walk w = { .k = k, .c = c, .cred = cred, .root = -1, .at = -1, .rest = rest };
+	struct walk w = {
+		.k = k, .c = c, .cred = cred, .root = -1, .at = -1, .path = path, .rest = rest,
+		.generation = idreach_now(&k->ids->reach),
+	};
 	int err;
 
 	memset(ret, 0, sizeof(*ret));

@@ -20,6 +20,7 @@
 
 #define IDWALK_FOLLOW 1u	/* a symbolic link at the end is followed */
 #define IDWALK_EMPTY 2u		/* an empty path is the descriptor itself, AT_EMPTY_PATH */
+#define IDWALK_REACH 8u		/* only whether it may be reached: nothing is opened in that case */
 #define IDWALK_LAST 4u		/* the last component may be missing: its directory is enough */
 
 /* A file, and how it may be found. All descriptors are O_PATH. */
@@ -40,6 +41,8 @@ struct idwalk {
  * @dirfd: a descriptor's number in the caller, or AT_FDCWD
  * @path:  our copy
  * @cred:  whose rights count on the way
+ *
+ * With IDWALK_REACH, @ret may be empty, and the file missing.
  *
  * Return: 0, or what path_resolution(7) gives; -ESRCH if the caller has gone. To be
  * closed by idwalk_close() in either case.

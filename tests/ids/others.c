@@ -156,6 +156,80 @@ static void ports(void)
 		}
 }
 
+/* What user 1000 gets to see of a link and a file in a directory, several times over. */
+static void look_inside(const char *when, const char *dir)
+{
+	char link_path[300], file_path[300], buf[64];
+	struct stat st;
+	pid_t pid;
+
+	snprintf(link_path, sizeof(link_path), "%s/d/e/l", dir);
+	snprintf(file_path, sizeof(file_path), "%s/d/e/f", dir);
+	pid = fork();
+	if (pid == 0) {
+		become(1000, 1000);
+		for (int i = 0; i < 3; i++) {
+			int fd;
+
+			say(when, readlink(link_path, buf, sizeof(buf)));
+			say(when, stat(file_path, &st));
+			fd = open(file_path, O_RDONLY);
+			say(when, fd);
+			say(when, access(file_path, R_OK));
+		}
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+static void make_inside(mode_t mode)
+{
+	mkdir("d/e", 0755);
+	if (symlink("x", "d/e/l") < 0)
+		say("symlink", -1);
+	close(open("d/e/f", O_CREAT | O_WRONLY, 0644));
+	chmod("d/e", mode);
+}
+
+/* A directory that a user has reached is closed to it, opened, and becomes another. */
+static void reach(void)
+{
+	char dir[200];
+
+	if (!getcwd(dir, sizeof(dir)) || mkdir("d", 0755) < 0)
+		say("begin", -1);
+	make_inside(0755);
+	look_inside("open to all", dir);
+	chmod("d", 0700);
+	look_inside("closed above", dir);
+	chmod("d", 0755);
+	look_inside("opened above", dir);
+	chmod("d/e", 0700);
+	look_inside("closed", dir);
+	if (chown("d/e", 1000, 0) < 0)
+		say("chown", -1);
+	look_inside("given away", dir);
+	if (chown("d/e", 1001, 0) < 0)
+		say("chown", -1);
+	look_inside("given to another", dir);
+	chmod("d/e", 0755);
+	look_inside("opened", dir);
+	rename("d/e", "d/before");
+	look_inside("gone", dir);
+	make_inside(0700);
+	look_inside("another, closed", dir);
+	chmod("d/e", 0755);
+	look_inside("another, opened", dir);
+	rename("d/e", "d/closed");
+	chmod("d/closed", 0700);
+	if (symlink("closed", "d/e") < 0)
+		say("symlink", -1);
+	look_inside("a link to a closed one", dir);
+	unlink("d/e");
+	rename("d/closed", "d/e");
+	look_inside("the closed one itself", dir);
+}
+
 static struct sockaddr_un address(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -337,6 +411,7 @@ int main(int argc, char **argv)
 	signals();
 	many_signals();
 	ports();
+	reach();
 	sockets();
 	set_ids(argv[0]);
 	return 0;
