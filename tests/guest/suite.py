@@ -118,7 +118,7 @@ DIFFERENCES = {
     ],
     "sockets": [
         (r"(inet raw|packet): ok", r"(inet raw|packet): (EPERM|EACCES|EAFNOSUPPORT)", NO_RAW),
-        (r"netlink (audit|netfilter|xfrm|sock_diag|generic): ok",
+        (r"netlink (audit|netfilter|xfrm|sock_diag|generic): (ok|EPROTONOSUPPORT)",
          r"netlink (audit|netfilter|xfrm|sock_diag|generic): (EPERM|EACCES|EAFNOSUPPORT|EPROTONOSUPPORT)", FAMILIES),
         (r"(vsock|xdp|bluetooth|can|tipc|rds|key|kcm|smc|alg): " + ANY,
          r"(vsock|xdp|bluetooth|can|tipc|rds|key|kcm|smc|alg): (EPERM|EACCES|EAFNOSUPPORT)", FAMILIES),

@@ -37,7 +37,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What is hidden by the /tmp of a runner if the build directory lies there.
 PRIVATE = "/tmp/"
 OBSERVED_ROWS = ("pipe-long", "fork-long", "fork", "pipe", "make")
-MACHINE_ROWS = ("proc-stat", "proc-meminfo")
+MACHINE_ROWS = ("fault", "proc-stat", "proc-meminfo")
 IDS_ROWS = ("stat", "open", "make")
 PASS_ROWS = ("getppid", "read", "write", "stat", "open", "mmap", "fault", "fork", "exec")
 CLOCK_ROWS = ("clock-real", "clock-mono", "clock-day", "cond-wait", "exec", "exec-true")

@@ -141,6 +141,9 @@ def all_targets(samples, memory):
         for row in ("proc-stat", "proc-meminfo")
     ]
     targets.append(
+        at_most("fault, with a memory limit", samples.ratio("limited", "fault"), 1.03, "≤ 1.03 × native")
+    )
+    targets.append(
         at_most("start to exit", samples.ratio(ours, "start", "bwrap"), 1.5, "≤ 1.5 × bwrap")
     )
     targets.append(
