@@ -87,7 +87,10 @@ def small_root(case):
 def su_and_passwd_databases(case):
     if not os.path.exists("/bin/su"):
         raise Skipped("no /bin/su")
-    r = case.shell("su -s /bin/sh nobody -c 'id -un; id -u'")
+    script = "su -s /bin/sh nobody -c 'id -un; id -u'"
+    if case.reference("/bin/sh", "-c", script).status:
+        raise Skipped("su cannot do it in namespaces of this host without weir either (PAM may want /etc/shadow)")
+    r = case.shell(script)
     case.status(r, 0)
     case.equal("who", r.out.split(), ["nobody", "65534"])
 
