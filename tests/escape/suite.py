@@ -6,11 +6,14 @@ CONTROL says so it also runs natively in fresh namespaces, where it must get
 through: a test that finds nothing there would find nothing anywhere.
 """
 
+import ctypes
 import os
 import pty
 import re
+import shutil
 import socket
 import subprocess
+import threading
 
 import harness
 from harness import Failed, Skipped, test
@@ -273,6 +276,91 @@ def descriptors_when_detached(case):
 def tiocsti_on_the_terminal(case):
     """The guest is started on a terminal of ours; nothing it does types into it."""
     judge(on_a_terminal(case, case.run_argv([case.ctx.program("escape/tiocsti")])))
+
+
+# -- links that change places while the guest kernel works beneath them --------
+
+RENAME_EXCHANGE = 2
+
+
+class Swapper:
+    """A thread that exchanges pairs of names of a directory until the end of the with block."""
+
+    def __init__(self, directory, pairs):
+        self.fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        self.pairs, self.stop, self.swaps = pairs, threading.Event(), 0
+        self.thread = threading.Thread(target=self.run)
+        self.call = ctypes.CDLL(None, use_errno=True).renameat2
+
+    def run(self):
+        while not self.stop.is_set():
+            for a, b in self.pairs:
+                self.swaps += self.call(self.fd, a.encode(), self.fd, b.encode(), RENAME_EXCHANGE) == 0
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+        os.close(self.fd)
+
+
+def small_root(case, *names):
+    """A directory with a static shell in it, and directories of these names; all the user's."""
+    if not os.path.exists("/bin/busybox"):
+        raise Skipped("no /bin/busybox")
+    root = case.directory()
+    for name in names:
+        os.mkdir(os.path.join(root, name))
+    shutil.copy("/bin/busybox", os.path.join(root, "sh"))
+    for name in (".", "sh", *names):
+        os.chown(os.path.join(root, name), case.user.uid, case.user.gid)
+    return root
+
+
+@test("escape", users=("root", "user"), serial=True)
+def boot_from_a_root_whose_directories_change(case):
+    """Where the guest's /dev, /proc, /run ... are to be mounted, links lead out of the root half of the time."""
+    places = ("dev", "proc", "run", "sys", "tmp")
+    root, outside = small_root(case, *places), case.directory(0o777)
+    os.chmod(outside, 0o777)
+    for i, name in enumerate(places):
+        os.symlink(outside if i % 2 else os.path.relpath(outside, root), os.path.join(root, "link-" + name))
+    before, booted = harness.mount_lines(), 0
+    for name in places:
+        with Swapper(root, [(name, "link-" + name)]) as swapper:
+            for _ in range(10):
+                r = case.command([case.ctx.weir, "run", "-p", "hosting", "-r", root, "--", "/sh", "-c", "exit 7"],
+                                 cwd="/")
+                if r.status not in (7, 125, 126, 127):
+                    raise Failed(r.text())
+                booted += r.status == 7
+        case.true("names changed places", swapper.swaps > 0)
+    case.note(f"{booted} of {len(places) * 10} booted")
+    case.equal("outside", os.listdir(outside), [])
+    case.equal("the host's mounts", harness.mount_lines(), before)
+
+
+@test("escape", users=("root", "user"), serial=True)
+def exec_of_a_path_that_changes(case):
+    """A link of the guest's changes while weir exec goes through it: never to a program of the host's."""
+    root, outside = small_root(case, "dev", "proc", "run", "sys", "tmp", "in"), case.directory(0o755)
+    for where, word in ((os.path.join(root, "in"), "inside"), (outside, "outside")):
+        case.write(os.path.join(where, "prog"), f"#!/sh\necho {word}\n", 0o755)
+    os.chown(os.path.join(root, "in/prog"), case.user.uid, case.user.gid)
+    os.symlink("in", os.path.join(root, "cur"))
+    os.symlink("../../../../../../../.." + outside, os.path.join(root, "other"))
+    name = case.ctx.unique()
+    case.cleanups.append(lambda: case.weir("kill", name))
+    case.status(case.command([case.ctx.weir, "run", "-d", "-n", name, "-p", "hosting", "-r", root, "--", "/sh", "-c",
+                              "while :; do sleep 1000; done"], cwd="/"), 0)
+    said = set()
+    with Swapper(root, [("cur", "other")]):
+        for _ in range(60):
+            said.add(case.weir("exec", name, "--", "/cur/prog").out.strip())
+    case.true(f"what was run: {said}", "inside" in said and said <= {"inside", ""})
 
 
 # -- exec into a guest under attack ----------------------------------------
