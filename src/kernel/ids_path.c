@@ -16,6 +16,8 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/guestids.h"
+#include "kernel/stamps.h"
+#include "kernel/syscall.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -210,30 +212,31 @@ long ids_chroot(struct kernel *k, struct call *c)
 
 /* ---- times ----------------------------------------------------------------- */
 
+/* @translated: who sets them by the guest's clock, if that is wanted. */
 static long set_times(struct kernel *k, struct call *c, int dirfd, int path, int flags,
-		      bool now)
+		      bool now, long (*translated)(struct kernel *k, struct call *c))
 {
 	const struct path_arg p = {
 		dirfd, path, flags, IDWALK_FOLLOW | (c->arg[path] ? 0 : IDWALK_EMPTY),
 		now ? right_to_touch : right_to_set_times,
 	};
 
-	return allow(k, c, &p, NULL, NULL);
+	return allow(k, c, &p, NULL, stamps_are_guest(k) ? translated : NULL);
 }
 
 long ids_utime(struct kernel *k, struct call *c)
 {
-	return set_times(k, c, CWD, 0, NONE, !c->arg[1]);
+	return set_times(k, c, CWD, 0, NONE, !c->arg[1], sys_utime);
 }
 
 long ids_utimes(struct kernel *k, struct call *c)
 {
-	return set_times(k, c, CWD, 0, NONE, !c->arg[1]);
+	return set_times(k, c, CWD, 0, NONE, !c->arg[1], sys_utimes);
 }
 
 long ids_futimesat(struct kernel *k, struct call *c)
 {
-	return set_times(k, c, 0, 1, NONE, !c->arg[2]);
+	return set_times(k, c, 0, 1, NONE, !c->arg[2], sys_futimesat);
 }
 
 long ids_utimensat(struct kernel *k, struct call *c)
@@ -243,7 +246,8 @@ long ids_utimensat(struct kernel *k, struct call *c)
 
 	if (err < 0)
 		return err;
-	return set_times(k, c, 0, 1, 3, t[0].tv_nsec == UTIME_NOW && t[1].tv_nsec == UTIME_NOW);
+	return set_times(k, c, 0, 1, 3, t[0].tv_nsec == UTIME_NOW && t[1].tv_nsec == UTIME_NOW,
+			 sys_utimensat);
 }
 
 /* ---- access(2) ------------------------------------------------------------- */

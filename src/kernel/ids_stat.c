@@ -10,6 +10,7 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/guestids.h"
+#include "kernel/stamps.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -49,6 +50,7 @@ static long stat_by(struct kernel *k, struct call *c, int dirfd, int path_arg, u
 
 	if (ret == 0) {
 		idowner_show(&w.own, &w.st.st_uid, &w.st.st_gid, &w.st.st_mode);
+		stamps_show_stat(k, &w.st);
 		ret = arg_copy_out(c, out_arg, &w.st, sizeof(w.st));
 	}
 	idwalk_close(&w);
@@ -107,6 +109,7 @@ long ids_statx(struct kernel *k, struct call *c)
 		mode = x.stx_mode;
 		idowner_show(&w.own, &x.stx_uid, &x.stx_gid, &mode);
 		x.stx_mode = mode;
+		stamps_show_statx(k, &x);
 		ret = arg_copy_out(c, 4, &x, sizeof(x));
 	}
 	idwalk_close(&w);

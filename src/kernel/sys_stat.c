@@ -16,6 +16,7 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/namei.h"
+#include "kernel/stamps.h"
 #include "kernel/syscall.h"
 #include "kernel/timekeeper.h"
 #include "kernel/util.h"
@@ -28,7 +29,7 @@ static struct timespec plain_time(const struct statx_timestamp *t)
 	return (struct timespec){ .tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec };
 }
 
-static bool stamps_are_guest(const struct kernel *k)
+bool stamps_are_guest(const struct kernel *k)
 {
 	return k->time && k->cfg->policy->clock.guest_stamps;
 }
@@ -50,6 +51,24 @@ static void translate_stamps(struct kernel *k, struct statx *st)
 		stamp[i]->tv_sec = ts[i].tv_sec;
 		stamp[i]->tv_nsec = ts[i].tv_nsec;
 	}
+}
+
+void stamps_show_statx(struct kernel *k, struct statx *st)
+{
+	if (stamps_are_guest(k))
+		translate_stamps(k, st);
+}
+
+void stamps_show_stat(struct kernel *k, struct stat *st)
+{
+	struct timespec ts[] = { st->st_atim, st->st_mtim, st->st_ctim };
+
+	if (!stamps_are_guest(k))
+		return;
+	timekeeper_guest_stamps(k->time, ts, ARRAY_SIZE(ts));
+	st->st_atim = ts[0];
+	st->st_mtim = ts[1];
+	st->st_ctim = ts[2];
 }
 
 static const struct {

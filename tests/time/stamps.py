@@ -98,6 +98,23 @@ def new_files_have_the_guests_date(case):
                ["2038-01-18 12:0", "2038", "./f", "2038 True"])
 
 
+@test("time", users=("user", "single"), programs=["time/stamps"])
+def where_ids_are_kept_by_the_guest_kernel(case):
+    """uid = single: stat and utimens are answered elsewhere, by the same clock, for its root and for its users."""
+    for who in ("", "setpriv --reuid 33 --regid 33 --clear-groups "):
+        if who and shutil.which("setpriv") is None:
+            continue
+        got = lines_of(case, f"mkdir -m 777 d; {who}/bin/sh -ec 'cd d; : > f; stat -c %y f | cut -c 1-15; "
+                       "python3 -c \"import os, time; s = os.stat(0); t = os.stat(\\\"f\\\"); print(abs(time.time() - t.st_ctime) < 60)\"; "
+                       "touch -d \"2011-12-13 14:15:16\" a; cp -p a b; tar cf t a; mkdir x; tar xf t -C x; touch -r a c; "
+                       "stat -c %Y a b x/a c; find . -name f -newermt 2038-01-18'",
+                       "--set", "ids.uid=single", "--set", "time.realtime=2038-01-18T12:00:00Z")
+        case.equal(who or "root", got, ["2038-01-18 12:0", "True"] + ["1323785716"] * 4 + ["./f"])
+    want = case.status(case.program("time/stamps", "set", "/tmp/f", options=["--set", "ids.uid=single", *SETTABLE]), 0).out
+    r = case.status(case.program("time/stamps", "set", "/tmp/f", options=["--set", "ids.uid=single", *AHEAD, *GUEST]), 0)
+    case.equal("what was set is shown", r.out.splitlines(), want.splitlines())
+
+
 @test("time", users=USERS)
 def raw_stamps_stay_the_hosts(case):
     r = case.shell("cd /tmp; : > f; stat -c %y f; date +%Y", options=["--set", "time.realtime=2038-01-18T12:00:00Z"])

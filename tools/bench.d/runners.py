@@ -20,6 +20,7 @@ more limits than the host has. Where they differ:
   unobserved weir with sched.source=traps; only the rows in which observing may cost
   limited   weir with a machine of its own to show; only the rows that read of it
   time-lab  weir with clocks of the guest's own, three days ahead; only the rows about clocks
+  stamps    the same, and file times by the guest's clock; only rows of programs that ask for them
   faketime  libfaketime, three days ahead, preloaded into the same program linked dynamically;
             "-m" is its multi-threaded mode; the same rows
   uml       one CPU, always; root is hostfs of /, read-only; starting it is booting a kernel
@@ -41,6 +42,7 @@ MACHINE_ROWS = ("fault", "proc-stat", "proc-meminfo")
 IDS_ROWS = ("stat", "open", "make")
 PASS_ROWS = ("getppid", "read", "write", "stat", "open", "mmap", "fault", "fork", "exec")
 CLOCK_ROWS = ("clock-real", "clock-mono", "clock-day", "cond-wait", "exec", "exec-true")
+STAMP_ROWS = ("stat", "make", "tar")
 
 
 def find(program):
@@ -444,6 +446,14 @@ def all_runners(place):
             [*plain, "time.realtime=+3d"],
             "weir time-lab",
             CLOCK_ROWS,
+        ),
+        Weir(
+            place,
+            "stamps",
+            "time-lab",
+            [*plain, "time.realtime=+3d", "time.stamps=guest"],
+            "weir time-lab, stamps = guest",
+            STAMP_ROWS,
         ),
         Single(place, "single", plain, "weir id-lab, guest root"),
         Single(
