@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Suite "time", with programs that people run: databases, and what libfaketime promises"""
 
+import os
 import re
 import shutil
 import time
@@ -82,6 +83,50 @@ def postgres_waits_by_the_guest(case):
            "select (extract(epoch from clock_timestamp() - at) / 3600)::int as took from b;\n")
     values, r = postgres(case, sql, ["--set", "time.idle=travel"])
     case.equal(r.text(), values, ["24", "25"])
+
+
+JAVA = """
+import java.util.concurrent.*;
+public class Timers {
+    static long real, mono;
+    static void took(String what, long ms) {
+        long r = System.currentTimeMillis() - real, m = (System.nanoTime() - mono) / 1000000;
+        boolean right = r >= ms - 20 && m >= ms - 20 && r < ms + 60000 && Math.abs(r - m) < 2000;
+        System.out.println(what + (right ? " ok" : " " + r + " " + m));
+        begin();
+    }
+    static void begin() { real = System.currentTimeMillis(); mono = System.nanoTime(); }
+    public static void main(String[] args) throws Exception {
+        System.out.println(java.time.Year.now(java.time.ZoneOffset.UTC));
+        Object o = new Object();
+        begin();
+        Thread.sleep(2000);
+        took("sleep", 2000);
+        synchronized (o) { o.wait(2000); }
+        took("wait", 2000);
+        ScheduledExecutorService s = Executors.newScheduledThreadPool(1);
+        begin();
+        s.schedule(() -> { }, 2, TimeUnit.SECONDS).get();
+        took("schedule", 2000);
+        begin();
+        new CountDownLatch(1).await(2, TimeUnit.SECONDS);
+        took("await", 2000);
+        s.shutdown();
+    }
+}
+"""
+
+
+@test("time", users=("root", "user"))
+def timers_of_java(case):
+    """Sleeps and timed waits of a guest that is ten times as fast, and far ahead: as long as they should be by its clocks."""
+    need("java")
+    path = os.path.join(case.directory(), "Timers.java")
+    case.write(path, JAVA)
+    r = case.run("java", "-Xshare:auto", path, options=["--set", "time.realtime=2100-06-01T00:00:00Z", "--set", "time.rate=10"], timeout=110)
+    if r.status and "ClassNotFoundException" in r.err:
+        raise Skipped("no compiler comes with this java")
+    case.equal(r.text(), r.out.split("\n"), ["2100", "sleep ok", "wait ok", "schedule ok", "await ok", ""])
 
 
 CLOCKS = """

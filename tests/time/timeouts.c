@@ -8,6 +8,7 @@
  *	timeouts woken	each ended by what it waits for, and then again
  *	timeouts timers	timerfd, alarm and setitimer
  *	timeouts storm N	N threads wait at random and count the early ends
+ *	timeouts cancel N	N threads that wait at random are cancelled at random
  *
  * Times are the guest's clock's: far away is a moment.
  */
@@ -583,12 +584,8 @@ static void posix_timers(clockid_t clock)
 
 static void timers(void)
 {
-	sigset_t usr2;
 	int64_t begin;
 
-	sigemptyset(&usr2);
-	sigaddset(&usr2, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &usr2, NULL);
 	posix_timers(CLOCK_MONOTONIC);
 	posix_timers(CLOCK_REALTIME);
 	posix_timers(CLOCK_BOOTTIME);
@@ -647,6 +644,52 @@ static void storm(int n)
 	fact("early", "%d", early);
 }
 
+/* ---- cancel ---------------------------------------------------------------- */
+
+static int cleaned;
+
+static void count_cleaned(void *arg)
+{
+	__atomic_fetch_add(&cleaned, 1, __ATOMIC_RELAXED);
+}
+
+/* Waits until it is cancelled: in calls that are, by POSIX, points where it may be. */
+static void *cancelled(void *arg)
+{
+	static long (*const points[])(int64_t ns) = {
+		do_nanosleep, do_clock_nanosleep, do_sleep_until, do_ppoll, do_mq_receive,
+	};
+	unsigned seed = (uintptr_t)arg;
+
+	pthread_cleanup_push(count_cleaned, NULL);
+	for (;;)
+		points[rand_r(&seed) % ARRAY_SIZE(points)]((rand_r(&seed) % 1000 + 1) * 10000000LL);
+	pthread_cleanup_pop(0);
+	return NULL;
+}
+
+static void cancel(int n)
+{
+	unsigned seed = 1;
+	pthread_t t[64];
+	void *ret;
+
+	n = n < 64 ? n : 64;
+	for (int round = 0; round < 10; round++) {
+		for (int i = 0; i < n; i++)
+			pthread_create(&t[i], NULL, cancelled, (void *)(uintptr_t)(round * n + i + 1));
+		do_nanosleep((rand_r(&seed) % 1000 + 1) * 10000000LL);
+		for (int i = 0; i < n; i++)
+			pthread_cancel(t[i]);
+		for (int i = 0; i < n; i++) {
+			pthread_join(t[i], &ret);
+			if (ret != PTHREAD_CANCELED)
+				failed("thread %d ended otherwise", i);
+		}
+	}
+	check("all have cleaned up", cleaned == 10 * n);
+}
+
 int main(int argc, char **argv)
 {
 	struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = 16 };
@@ -674,6 +717,8 @@ int main(int argc, char **argv)
 		timers();
 	else if (!strcmp(what, "storm"))
 		storm(argc > 2 ? atoi(argv[2]) : 1);
+	else if (!strcmp(what, "cancel"))
+		cancel(argc > 2 ? atoi(argv[2]) : 1);
 	mq_unlink("/waits");
 	mq_unlink("/waits-full");
 	semctl(sem, 0, IPC_RMID);

@@ -105,6 +105,33 @@ def threads_that_wait_at_random(case):
     case.matches("early ends", r.out, "early: 0")
 
 
+@test("travel", users=("root", "user"))
+def threads_that_are_cancelled_at_random(case):
+    for options in (TRAVEL, FREE):
+        r = waits("cancel", "16", options=options)(case)
+        case.true(r.text(), "FAILED" not in r.out)
+
+
+@test("travel", users=("root", "user"))
+def timers_of_node(case):
+    """setTimeout and setInterval (epoll), by a clock that leaps: a day, three hours, in their order."""
+    if shutil.which("node") is None:
+        raise Skipped("node is not installed")
+    code = """
+const t = Date.now(), p = performance.now();
+let n = 0;
+const i = setInterval(() => {
+    console.log('hour', Math.round((Date.now() - t) / 3600e3));
+    if (++n === 3) clearInterval(i);
+}, 3600e3);
+setTimeout(() => {
+    console.log('day', Math.round((Date.now() - t) / 3600e3), Math.round((performance.now() - p) / 3600e3));
+}, 86400e3);
+"""
+    r = case.run("node", "-e", code, options=TRAVEL, timeout=60)
+    case.equal(r.text(), r.out.splitlines(), ["hour 1", "hour 2", "hour 3", "day 24 24"])
+
+
 @test("travel", users=("root",), serial=True)
 def computing_takes_the_time_it_takes(case):
     """cpu = real: no leap while one computes, and its clock goes on; cpu = free: it stands still."""
