@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "kernel/cleanup.h"
@@ -38,6 +40,33 @@ static bool has_window(pid_t tid)
 	       head.magic == WINDOW_MAGIC;
 }
 
+/*
+ * A process that was forked just when its parent's window was being made has one without
+ * a head: a private mapping of that very place and size, with nothing in it.
+ */
+static bool is_half_made(pid_t tid)
+{
+	struct window_head head, none = {};
+	cleanup_free char *line = NULL;
+	char path[32], want[64];
+	size_t size = 0;
+	bool is = false;
+	FILE *f;
+
+	if (copy_from_guest(tid, &head, uaddr(WINDOW_BASE), sizeof(head)) < 0 ||
+	    memcmp(&head, &none, sizeof(head)) != 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/maps", tid);
+	snprintf(want, sizeof(want), "%llx-%llx rw-p 00000000 00:00 0", (unsigned long long)WINDOW_BASE,
+		 (unsigned long long)(WINDOW_BASE + WINDOW_BYTES));
+	f = fopen(path, "re");
+	while (f && !is && getline(&line, &size, f) > 0)
+		is = str_starts(line, want);
+	if (f)
+		fclose(f);
+	return is;
+}
+
 static int map_window(struct redirect *r, uint64_t by)
 {
 	const uint64_t arg[6] = { WINDOW_BASE, WINDOW_BYTES, PROT_READ | PROT_WRITE,
@@ -53,9 +82,9 @@ static int map_window(struct redirect *r, uint64_t by)
 	ret = tracee_call(r->tid, by, SYS_mmap, arg, &at);
 	if (ret < 0)
 		return ret;
-	if (at == -EEXIST)
+	if (at == -EEXIST && !is_half_made(r->tid))
 		return -EEXIST;
-	if (at != (int64_t)WINDOW_BASE)
+	if (at != -EEXIST && at != (int64_t)WINDOW_BASE)
 		return at < 0 && at > -4096 ? -ENOMEM : -EFAULT;
 	return copy_to_guest(r->tid, uaddr(WINDOW_BASE), &head, sizeof(head));
 }

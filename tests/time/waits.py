@@ -310,6 +310,24 @@ print(0.199 < time.time() - a < 2)
 
 
 @test("waits", users=USERS, policies=(None,))
+def the_window_is_half_made(case):
+    """As in a process that was forked while its parent's was mapped: it is taken, and the program's time is not written to."""
+    code = """
+import ctypes, threading, time
+m = ctypes.CDLL(None).mmap; m.restype = ctypes.c_void_p
+print(hex(m(ctypes.c_void_p(0x4a5b00000000), %d, 3, 0x104022, -1, ctypes.c_long(0))))
+c = threading.Condition()
+for i in range(3):
+    with c: c.wait(0.05)
+"""
+    for size, in_place in ((4096 + 1024 * 8 * 128, False), (4096, True)):
+        r = case.run("python3", "-c", code % size, options=["-v", *options("ahead", "time.waits=all")])
+        case.equal("address", r.out.split(), ["0x4a5b00000000"])
+        n = int(re.search(r"redirected, (\d+) changed in place", r.err).group(1))
+        case.true(f"{size}: {n} in place", (n > 0) == in_place)
+
+
+@test("waits", users=USERS, policies=(None,))
 def relative_waits_do_not_stop(case):
     """With an offset only what needs it stops."""
     name = case.detached("/bin/sleep", "100", options=options("ahead")[2:])
