@@ -72,8 +72,39 @@ static void under_filter(void)
 	_exit(0);
 }
 
+/* A process that answers all of its own calls, its end among them, with success. */
+static void under_silence(void)
+{
+	struct sock_filter insn[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO) };
+	struct sock_fprog prog = { ARRAY_SIZE(insn), insn };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+	for (;;)
+		raw64(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+}
+
+/* It hides from itself alone: others see it, end it, and are answered meanwhile. */
+static void silence(void)
+{
+	pid_t pid = need("fork", fork());
+	char path[64], text[4096];
+	int status;
+
+	if (pid == 0)
+		under_silence();
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	for (int i = 0; i < 100; i++)
+		if (!answers() || read_file(path, text, sizeof(text)) == -1)
+			failed("beside a silent process");
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	check("a process that answers its own end is ended", WIFSIGNALED(status));
+}
+
 int main(void)
 {
+	in_child(silence);
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
 		action = actions[i].action;
 		in_child(under_filter);

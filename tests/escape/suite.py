@@ -27,6 +27,7 @@ ATTACKS = {
     "numbers-i386": ("sweep", ["i386"], EVERYWHERE, True),
     "numbers-x32": ("sweep", ["x32"], EVERYWHERE, False),
     "high-halves": ("high", [], POLICIES, True),
+    "halves-that-change-nothing": ("halves", [], EVERYWHERE, False),
     "af-alg": ("afalg", [], EVERYWHERE, True),
     "pi-requeue": ("pi_requeue", [], EVERYWHERE, True),
     "io-uring": ("iouring", [], EVERYWHERE, True),
@@ -106,6 +107,7 @@ NEEDS_ROOT = {"listener", "lengths", "signal-storm", "threads-64", "threads-1000
 
 # Where the guest kernel keeps users, it does most calls with paths: again there, by guest root and by a user.
 SINGLE = ("bad-pointers", "lengths", "high-halves", "exactly-once", "killed-in-calls", "numbers-x86-64",
+          "halves-that-change-nothing",
           "fd-peer", "clone-flags")
 for name in SINGLE:
     program, args, _, _ = ATTACKS[name]
