@@ -216,9 +216,13 @@ static int open_observer(struct sched *s)
 	struct sleepwake *sw;
 	int ret = host_feature_masked("perf") ? -ENOENT : sleepwake_open(&cfg, &sw);
 
-	if (ret == 0)
-		atomic_store(&s->sw, sw);
-	return ret;
+	if (ret < 0)
+		return ret;
+	pthread_mutex_lock(&s->lock);
+	s->calls = door_all_calls();	/* those before were not observed */
+	atomic_store(&s->sw, sw);
+	pthread_mutex_unlock(&s->lock);
+	return 0;
 }
 
 int observe_probe(void)

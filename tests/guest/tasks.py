@@ -268,7 +268,7 @@ def observing_costs_no_more_than_its_budget(case):
         name = started(case, what)
         s = eventually(case, name, "three rests", lambda s: s["sched"]["observer"]["rests"] >= 3)
         o, up = s["sched"]["observer"], s["guest"]["uptime_ns"]
-        spent = sum(o[f"{x}_cost_ns"] for x in ("records", "forks", "attach"))
+        spent = sum(o[f"{x}_cost_ns"] for x in ("records", "calls", "forks", "attach"))
         # 1 ms to begin with, half a percent of each busy CPU, and what one drain overdraws
         case.true(f"{spent} ns of {up}: {o}", spent <= 3e6 + up * 0.005 * cpus() + 40e6)
         case.true(f"that is what it went for: {o}", o[cost] > 0)
@@ -277,6 +277,19 @@ def observing_costs_no_more_than_its_budget(case):
         case.matches("for people", case.weir("stats", name).out,
                      r"(?m)^ +(not observed now|observed), at a cost of [\d.]+ ms; \d+ rests, as it ")
         case.weir("kill", name)
+
+
+@test("sched", users=("root", "user"), policies=("hosting", "all-trap"), serial=True, programs=PROGRAM)
+def calls_that_stop_have_a_price(case):
+    """Beside their records: the guest rests for them, too; where no call stops, none is charged."""
+    perf_is_permitted(case)
+    name = started(case, "yielders")
+    s = eventually(case, name, "a rest", resting)
+    cost = s["sched"]["observer"]["calls_cost_ns"]
+    if case.policy == "all-trap":
+        case.true(f"so much for calls: {cost}", cost > 0)
+    else:
+        case.true(f"a few of the start at most: {cost}", cost < 100000)
 
 
 @test("sched", users=("root", "user"), serial=True, programs=PROGRAM)
