@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_disk.c - weir disk: images and COW files, made, looked at and joined
+ * cmd_disk.c - weir disk: images and COW files, made, looked at and joined; disks of a
+ * guest that runs
  */
 #include <errno.h>
 #include <getopt.h>
@@ -9,14 +10,15 @@
 
 #include "cmd.h"
 #include "disk_cmd.h"
+#include "drivers/ubd.h"
 #include "kernel/util.h"
 #include "passthrough/policy_value.h"
 
 #define EXIT_FAILED 1
 
 struct options {
-	const char *size, *from, *backing, *format, *file_system;
-	bool force, again, json;
+	const char *size, *from, *backing, *format, *file_system, *serial, *depth;
+	bool force, again, json, readonly, cached;
 };
 
 static int failed(const struct disk_error *err)
@@ -82,6 +84,45 @@ static int convert(const struct options *o, char **arg)
 	return disk_convert(arg[0], o->format, arg[1], o->force, &err) < 0 ? failed(&err) : 0;
 }
 
+#define DEFAULT_DEPTH 128
+
+/* Return: the number, or -1 after saying what one is. */
+static int parse_index(const char *s)
+{
+	uint64_t n;
+
+	if (policy_parse_u64(s, &n) == 0 && n < UBD_MAX_DISKS)
+		return n;
+	cmd_fail(EXIT_USAGE, "disk: %s: write the disk's number, 0 to %u: N of /dev/ubdN", s, UBD_MAX_DISKS - 1);
+	return -1;
+}
+
+static int add(const struct options *o, char **arg)
+{
+	uint64_t depth = DEFAULT_DEPTH;
+	int index = parse_index(arg[1]);
+
+	if (index < 0)
+		return EXIT_USAGE;
+	if (o->depth && (policy_parse_u64(o->depth, &depth) < 0 || depth < 1 || depth > UBD_MAX_DEPTH))
+		return cmd_fail(EXIT_USAGE, "disk: --depth %s: write how many requests may be under way, 1 to %u",
+				o->depth, UBD_MAX_DEPTH);
+	if (o->serial && !policy_disk_serial(o->serial))
+		return cmd_fail(EXIT_USAGE, "disk: --serial %s: write 1 to 20 letters, digits and signs, no blanks and no /",
+				o->serial);
+	return disk_add(&(struct disk_add){
+		.guest = arg[0], .index = index, .path = arg[2], .backing = o->backing, .serial = o->serial,
+		.depth = depth, .direct = !o->cached, .readonly = o->readonly,
+	});
+}
+
+static int detach(const struct options *o, char **arg)
+{
+	int index = parse_index(arg[1]);
+
+	return index < 0 ? EXIT_USAGE : disk_remove(arg[0], index);
+}
+
 static const struct verb {
 	const char *name;
 	int (*run)(const struct options *o, char **arg);
@@ -96,6 +137,9 @@ static const struct verb {
 	{ "merge",   merge,   2, "bf",  "[--force] [--backing IMAGE] COW FILE" },
 	{ "commit",  commit,  1, "ba",  "[--again] [--backing IMAGE] COW" },
 	{ "convert", convert, 2, "tf",  "[--force] [--format NAME] FROM FILE" },
+	{ "add",     add,     3, "brcnd", "[--readonly] [--cached] [--depth N] [--serial TEXT] [--backing IMAGE] "
+					  "NAME N FILE" },
+	{ "remove",  detach,  2, "",    "NAME N" },
 };
 
 static const struct option long_options[] = {
@@ -103,6 +147,8 @@ static const struct option long_options[] = {
 	{ "backing", required_argument, NULL, 'b' }, { "fs", required_argument, NULL, 'e' },
 	{ "format", required_argument, NULL, 't' },  { "force", no_argument, NULL, 'f' },
 	{ "again", no_argument, NULL, 'a' },	     { "json", no_argument, NULL, 'j' },
+	{ "readonly", no_argument, NULL, 'r' },	     { "cached", no_argument, NULL, 'c' },
+	{ "serial", required_argument, NULL, 'n' },  { "depth", required_argument, NULL, 'd' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -122,6 +168,10 @@ static void set_option(struct options *o, int c)
 	case 'f': o->force = true; break;
 	case 'a': o->again = true; break;
 	case 'j': o->json = true; break;
+	case 'r': o->readonly = true; break;
+	case 'c': o->cached = true; break;
+	case 'n': o->serial = optarg; break;
+	case 'd': o->depth = optarg; break;
 	}
 }
 
@@ -146,5 +196,5 @@ int cmd_disk(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(verbs); i++)
 		if (streq(verbs[i].name, argv[1]))
 			return run_verb(&verbs[i], argc - 1, argv + 1);
-	return cmd_fail(EXIT_USAGE, "disk: usage: weir disk create|info|check|merge|commit|convert ARG...");
+	return cmd_fail(EXIT_USAGE, "disk: usage: weir disk create|info|check|merge|commit|convert|add|remove ARG...");
 }

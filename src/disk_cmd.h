@@ -39,4 +39,17 @@ int disk_convert(const char *from, const char *format, const char *to, bool repl
 int disk_info(const char *path, bool json, struct disk_error *err);
 int disk_check(const char *path, const char *base, bool json, bool *ret, struct disk_error *err);
 
+/* disk_hot.c: a disk of a guest that runs */
+struct disk_add {
+	const char *guest, *path;	/* an image or a COW file */
+	const char *backing;		/* of a COW file; NULL: the one that it names */
+	const char *serial;		/* NULL: none */
+	unsigned index, depth;
+	bool direct, readonly;
+};
+
+/* Return: an exit status, after saying what is wrong. */
+int disk_add(const struct disk_add *a);
+int disk_remove(const char *guest, unsigned index);
+
 #endif

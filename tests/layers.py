@@ -22,14 +22,15 @@ BELOW = {
     "mmu": set(),
     "drivers": {"kernel/event.h", "mmu/", "passthrough/fuse.h"},
     "kernel": {"passthrough/", "ns/", "mmu/"},
-    "": {"passthrough/", "ns/", "mmu/", "kernel/", "drivers/disk.h", "drivers/cow.h"},
+    "": {"passthrough/", "ns/", "mmu/", "kernel/", "drivers/disk.h", "drivers/cow.h", "drivers/ubd.h"},
 }
 # File: what it may include although its folder may not.
 ALSO = {
     "kernel/boot.c": {"drivers/"},		# starts the drivers
     "kernel/guest_disks.c": {"drivers/disks.h"},	# opens and serves them
+    "kernel/block_files.c": {"drivers/disks.h"},	# shows them
     "kernel/stats.c": {"drivers/disks.h"},	# asks for theirs
-    "kernel/control.c": {"drivers/console.h"},	# hands the console to weir console
+    "kernel/control.c": {"drivers/console.h", "drivers/disk.h"},	# hands the console to weir console
     "kernel/kernel.c": {"drivers/console.h"},	# and to the monitor; was a part of boot.c
 }
 # Headers of one folder's insides: nobody else's, but for weir policy, which shows them.

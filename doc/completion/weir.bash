@@ -74,7 +74,7 @@ _weir_run()
 			namespaces.uts= namespaces.ipc= namespaces.net= namespaces.time= namespaces.cgroup=
 			ids.uid= ids.gid= caps.keep= caps.drop= caps.no_new_privs= sched.source= sched.placement=
 			memory.budget= memory.release= memory.floor= memory.merge= memory.weight=
-			console.con0= disk.0.image= disk.0.cow= disk.0.ram= disk.0.direct= disk.0.readonly= disk.0.depth=' "$cur"
+			console.con0= disk.0.image= disk.0.cow= disk.0.ram= disk.0.direct= disk.0.readonly= disk.0.depth= disk.0.serial= guest.hotplug=' "$cur"
 		return ;;
 	esac
 	case $cur in
@@ -125,16 +125,20 @@ _weir_disk()
 	local cur=$1 prev=$2
 
 	if [ "$COMP_CWORD" -eq 2 ]; then
-		_weir_words 'create info check merge commit convert' "$cur"
+		_weir_words 'create info check merge commit convert add remove' "$cur"
 		return
 	fi
 	case $prev in
-	--size) return ;;
+	--size | --depth | --serial) return ;;
 	--fs) _weir_words ext4 "$cur"; return ;;
 	--format) _weir_words 'raw qcow2 vmdk vdi vhdx' "$cur"; return ;;
 	--from) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	esac
+	case ${COMP_WORDS[2]}$COMP_CWORD in
+	add3 | remove3) _weir_words "$(_weir_guests)" "$cur"; return ;;
+	esac
 	case ${COMP_WORDS[2]}$cur in
+	add-*) _weir_words '--readonly --cached --depth --serial --backing' "$cur" ;;
 	create-*) _weir_words '--size --from --backing --fs --force' "$cur" ;;
 	info-*) _weir_words '--json' "$cur" ;;
 	check-*) _weir_words '--json --backing' "$cur" ;;

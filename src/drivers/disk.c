@@ -55,13 +55,26 @@ static int probe_direct(int fd, const char *path, struct disk_error *err)
 	return ret < 0 ? disk_fail(err, ret, "%s: cannot be read: %s", path, strerror(-ret)) : 0;
 }
 
-static int open_file(const char *path, bool write, bool direct, struct disk_error *err)
+/* Was the file opened for what a disk does with it? */
+static int check_given(int fd, int flags)
+{
+	int has = host_result(fcntl(fd, F_GETFL));
+
+	if (has < 0)
+		return has;
+	return ((has ^ flags) & (O_ACCMODE | O_DIRECT)) == 0 ? 0 : -EBADF;
+}
+
+/* @given: opened by somebody else, -1: by us. */
+static int open_file(const char *path, int given, bool write, bool direct, struct disk_error *err)
 {
 	int flags = (write ? O_RDWR : O_RDONLY) | O_NONBLOCK | (direct ? O_DIRECT : 0);
-	cleanup_fd int fd = host_open(path, flags, 0);
+	cleanup_fd int fd = given >= 0 ? given : host_open(path, flags, 0);
 	struct stat st;
 	int ret;
 
+	if (given >= 0 && check_given(fd, flags) < 0)
+		return disk_fail(err, -EBADF, "%s: was not opened for %s", path, write ? "writing" : "reading");
 	if (fd == -EINVAL && direct)
 		return disk_fail(err, fd, "%s: its file system has no direct access (O_DIRECT); write direct = no",
 				 path);
@@ -121,12 +134,18 @@ static int read_map(struct disk *d, struct disk_error *err)
 	return 0;
 }
 
+/* Given files wait in the disk until it is their turn: what fails closes them. */
+static int take_given(struct disk *d, bool cow)
+{
+	return take_fd(cow ? &d->cow : &d->image);
+}
+
 static int open_cow(struct disk *d, const struct disk_spec *spec, struct disk_error *err)
 {
 	struct disk_error why;
 	int ret;
 
-	d->cow = open_file(spec->cow, !spec->readonly, spec->direct, err);
+	d->cow = open_file(spec->cow, take_given(d, true), !spec->readonly, spec->direct, err);
 	if (d->cow < 0)
 		return d->cow;
 	ret = disk_read_header(d->cow, &d->header, &why);
@@ -173,7 +192,7 @@ static int open_image(struct disk *d, const struct disk_spec *spec, struct disk_
 	d->image_path = strdup(path);
 	if (!d->image_path)
 		return disk_fail(err, -ENOMEM, "no memory for a disk");
-	d->image = open_file(path, !spec->cow && !spec->readonly, spec->direct, err);
+	d->image = open_file(path, take_given(d, false), !spec->cow && !spec->readonly, spec->direct, err);
 	if (d->image < 0)
 		return d->image;
 	ret = host_result(fstat(d->image, &d->image_stat));
@@ -193,6 +212,10 @@ int disk_open(const struct disk_spec *spec, struct disk *d, struct disk_error *e
 	int ret = 0;
 
 	*d = (struct disk){ .image = -1, .cow = -1, .readonly = spec->readonly };
+	if (spec->given) {
+		d->image = spec->given->image;
+		d->cow = spec->given->cow;
+	}
 	if (spec->cow) {
 		d->cow_path = strdup(spec->cow);
 		ret = d->cow_path ? open_cow(d, spec, err) :

@@ -16,11 +16,17 @@
 
 #include "drivers/cow.h"
 
+/* Files that somebody else has opened and locked as disk_open() does. */
+struct disk_files {
+	int image, cow;		/* -1: none */
+};
+
 struct disk_spec {
 	const char *image;	/* NULL: the one that the COW file names */
 	const char *cow;	/* NULL: none, the image itself is written */
 	bool direct;		/* past the host's page cache */
 	bool readonly;
+	const struct disk_files *given;	/* use these, the disk's own from now on; NULL: open */
 };
 
 struct disk {
@@ -38,7 +44,8 @@ struct disk {
  * disk_open() - Open and lock the files of a disk
  *
  * Return: 0 and a disk for disk_close(), or a negative errno with one line,
- * which names the file, in @err. -EBUSY: somebody else uses a file.
+ * which names the file, in @err; given files are closed then, too. -EBUSY: somebody
+ * else uses a file.
  */
 int disk_open(const struct disk_spec *spec, struct disk *ret, struct disk_error *err);
 

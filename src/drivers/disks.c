@@ -20,7 +20,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "drivers/ubd_node.h"
+#include "drivers/disks_impl.h"
 #include "kernel/cleanup.h"
 #include "kernel/event.h"
 #include "kernel/log.h"
@@ -29,28 +29,6 @@
 #include "passthrough/hostcall.h"
 
 #define FLUSH_EVERY 5		/* seconds */
-
-struct device {
-	struct disks_one cfg;
-	struct disk disk;
-	struct aio *aio;
-	struct ubd *ubd;
-	struct ubd_request flush;	/* the one that is made for the guest */
-	bool flushing;
-};
-
-struct disks {
-	struct device device[DISKS_MAX];
-	unsigned n;
-	struct ubd_node node[DISKS_MAX];
-	const char *name[DISKS_MAX];
-	struct ubd_nodes nodes;
-
-	struct event_loop ev;
-	struct event_source fuse_src, stop_src, clock_src;
-	pthread_t thread;
-	bool serving;
-};
 
 /* ---- opening ----------------------------------------------------------- */
 
@@ -74,27 +52,49 @@ static int open_device(struct device *d, const struct disks_one *c, struct disk_
 	return ret < 0 ? disk_fail(err, ret, "disk.%u: %.480s", c->index, why.text) : 0;
 }
 
+static void locks_init(struct disks *s)
+{
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->change, NULL);
+}
+
+/* What of the nodes the guest has when it boots. */
+static void take_names(struct disks *s, unsigned disk)
+{
+	for (unsigned i = 0; i < UBD_MAX_NODES; i++) {
+		const struct ubd_node *n = s->nodes.node[disk][i];
+
+		if (!n)
+			continue;
+		memcpy(s->name[s->nnames], n->name, sizeof(n->name));
+		s->names[s->nnames] = s->name[s->nnames];
+		s->nnames++;
+	}
+}
+
 int disks_open(const struct disks_config *cfg, struct disks **ret_s, struct disk_error *err)
 {
 	struct disks *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return disk_fail(err, -ENOMEM, "no memory for disks");
+	locks_init(s);
 	s->ev.epoll = -1;
 	for (unsigned i = 0; i < cfg->n; i++) {
-		int ret = open_device(&s->device[i], &cfg->disk[i], err);
+		struct device *d = &s->device[cfg->disk[i].index];
+		int ret = open_device(d, &cfg->disk[i], err);
 
+		if (ret == 0) {
+			d->used = true;
+			ret = device_add_nodes(s, d);
+			if (ret < 0)
+				disk_fail(err, ret, "no memory for disks");
+		}
 		if (ret < 0) {
 			disks_close(s);
 			return ret;
 		}
-		s->node[i] = (struct ubd_node){
-			.size = s->device[i].disk.size, .readonly = cfg->disk[i].spec.readonly,
-			.mode = cfg->disk[i].spec.readonly ? 0440 : 0660,
-		};
-		snprintf(s->node[i].name, sizeof(s->node[i].name), "%u", cfg->disk[i].index);
-		s->name[i] = s->node[i].name;
-		s->n++;
+		take_names(s, cfg->disk[i].index);
 	}
 	*ret_s = s;
 	return 0;
@@ -105,23 +105,24 @@ void disks_close(struct disks *s)
 	if (!s)
 		return;
 	disks_stop(s);
-	for (unsigned i = 0; i < s->n; i++)
+	for (unsigned i = 0; i < DISKS_MAX; i++) {
+		if (!s->device[i].used)
+			continue;
+		device_remove_nodes(s, &s->device[i]);
 		disk_close(&s->device[i].disk);
+	}
+	pthread_cond_destroy(&s->change);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
 unsigned disks_names(const struct disks *s, const char *const **ret)
 {
-	*ret = s ? s->name : NULL;
-	return s ? s->n : 0;
+	*ret = s ? s->names : NULL;
+	return s ? s->nnames : 0;
 }
 
 /* ---- the thread -------------------------------------------------------- */
-
-static struct disks *disks_of(struct event_source *src, size_t offset)
-{
-	return (struct disks *)((char *)src - offset);
-}
 
 static void flush_done(struct ubd_request *rq, int ret)
 {
@@ -130,17 +131,20 @@ static void flush_done(struct ubd_request *rq, int ret)
 	d->flushing = false;
 }
 
+void device_flush(struct device *d)
+{
+	if (d->flushing || !ubd_dirty(d->ubd))
+		return;
+	d->flushing = true;
+	d->flush = (struct ubd_request){ .op = UBD_FLUSH, .done = flush_done };
+	ubd_submit(d->ubd, &d->flush);
+}
+
 static void flush_all(struct disks *s)
 {
-	for (unsigned i = 0; i < s->n; i++) {
-		struct device *d = &s->device[i];
-
-		if (d->flushing || !ubd_dirty(d->ubd))
-			continue;
-		d->flushing = true;
-		d->flush = (struct ubd_request){ .op = UBD_FLUSH, .done = flush_done };
-		ubd_submit(d->ubd, &d->flush);
-	}
+	for (unsigned i = 0; i < DISKS_MAX; i++)
+		if (s->device[i].used)
+			device_flush(&s->device[i]);
 }
 
 static void on_fuse(struct kernel *k, struct event_source *src, uint32_t events)
@@ -149,8 +153,9 @@ static void on_fuse(struct kernel *k, struct event_source *src, uint32_t events)
 
 	if (!fuse_server_read(s->nodes.server))
 		event_remove(&s->ev, src);
-	for (unsigned i = 0; i < s->n; i++)
-		ubd_run(s->device[i].ubd);
+	for (unsigned i = 0; i < DISKS_MAX; i++)
+		if (s->device[i].used)
+			ubd_run(s->device[i].ubd);
 }
 
 static void on_clock(struct kernel *k, struct event_source *src, uint32_t events)
@@ -172,8 +177,8 @@ static unsigned pending(const struct disks *s)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < s->n; i++)
-		n += ubd_pending(s->device[i].ubd);
+	for (unsigned i = 0; i < DISKS_MAX; i++)
+		n += s->device[i].used ? ubd_pending(s->device[i].ubd) : 0;
 	return n;
 }
 
@@ -182,6 +187,7 @@ static void finish(struct disks *s)
 {
 	event_remove(&s->ev, &s->fuse_src);
 	event_remove(&s->ev, &s->stop_src);
+	event_remove(&s->ev, &s->command_src);
 	for (int round = 0; round < 2; round++) {
 		while (pending(s) > 0)
 			if (event_turn(&s->ev, NULL) < 0)
@@ -218,23 +224,41 @@ static int start_clock(struct disks *s)
 	return ret < 0 ? ret : host_result(timerfd_settime(fd, 0, &every, NULL));
 }
 
+int device_start(struct disks *s, struct device *d)
+{
+	int ret = aio_create(&s->ev, d->cfg.depth + 1, &d->aio);
+
+	if (ret == 0)
+		ret = ubd_create(&d->disk, d->aio, d->cfg.depth, &d->ubd);
+	if (ret < 0)
+		return ret;
+	/* Of a disk that was opened at boot the nodes were made before. */
+	for (unsigned i = 0; i < UBD_MAX_NODES; i++)
+		if (s->nodes.node[d->cfg.index][i])
+			s->nodes.node[d->cfg.index][i]->u = d->ubd;
+	log_info("disk: /dev/ubd%u: %s%s%s, %llu MiB%s%s", d->cfg.index, d->disk.image_path,
+		 d->disk.cow_path ? " under " : "", d->disk.cow_path ? d->disk.cow_path : "",
+		 (unsigned long long)d->disk.size >> 20, d->cfg.spec.readonly ? ", read-only" : "",
+		 d->cfg.spec.direct ? "" : ", through the host's page cache");
+	return 0;
+}
+
+void device_stop(struct device *d)
+{
+	ubd_destroy(d->ubd);
+	aio_destroy(d->aio);
+	d->ubd = NULL;
+	d->aio = NULL;
+}
+
 static int start_devices(struct disks *s)
 {
-	for (unsigned i = 0; i < s->n; i++) {
-		struct device *d = &s->device[i];
-		int ret = aio_create(&s->ev, d->cfg.depth + 1, &d->aio);
+	int ret = 0;
 
-		if (ret == 0)
-			ret = ubd_create(&d->disk, d->aio, d->cfg.depth, &d->ubd);
-		if (ret < 0)
-			return ret;
-		s->node[i].u = d->ubd;
-		log_info("disk: /dev/ubd%u: %s%s%s, %llu MiB%s%s", d->cfg.index, d->disk.image_path,
-			 d->disk.cow_path ? " under " : "", d->disk.cow_path ? d->disk.cow_path : "",
-			 (unsigned long long)d->disk.size >> 20, d->cfg.spec.readonly ? ", read-only" : "",
-			 d->cfg.spec.direct ? "" : ", through the host's page cache");
-	}
-	return 0;
+	for (unsigned i = 0; ret == 0 && i < DISKS_MAX; i++)
+		if (s->device[i].used)
+			ret = device_start(s, &s->device[i]);
+	return ret;
 }
 
 /* Signals are for the guest kernel's first thread. */
@@ -254,13 +278,14 @@ static int start_thread(struct disks *s)
 	return 0;
 }
 
-int disks_serve(struct disks *s, int device)
+int disks_serve(struct disks *s, int device, const struct disks_links *links)
 {
 	int ret;
 
-	s->stop_src.fd = s->clock_src.fd = -1;
-	s->nodes.node = s->node;
-	s->nodes.n = s->n;
+	s->stop_src.fd = s->clock_src.fd = s->command_src.fd = -1;
+	s->nodes.change = disks_change;
+	s->nodes.ctx = s;
+	s->links = *links;
 	ret = event_init(&s->ev);
 	if (ret == 0)
 		ret = start_devices(s);
@@ -273,6 +298,8 @@ int disks_serve(struct disks *s, int device)
 		ret = watch(s, &s->fuse_src, fuse_server_fd(s->nodes.server), "disk requests", on_fuse);
 	if (ret == 0)
 		ret = watch(s, &s->stop_src, host_result(eventfd(0, EFD_CLOEXEC)), "disk stop", on_stop);
+	if (ret == 0)
+		ret = watch(s, &s->command_src, host_result(eventfd(0, EFD_CLOEXEC)), "disk command", disks_on_command);
 	if (ret == 0)
 		ret = start_clock(s);
 	return ret < 0 ? ret : start_thread(s);
@@ -290,31 +317,57 @@ void disks_stop(struct disks *s)
 		s->serving = false;
 	}
 	ubd_nodes_close(&s->nodes);
-	for (unsigned i = 0; i < s->n; i++) {
-		ubd_destroy(s->device[i].ubd);
-		aio_destroy(s->device[i].aio);
-		s->device[i].ubd = NULL;
-		s->device[i].aio = NULL;
-	}
+	for (unsigned i = 0; i < DISKS_MAX; i++)
+		device_stop(&s->device[i]);
 	event_exit(&s->ev);
 	cleanup_fd_p(&s->stop_src.fd);
 	cleanup_fd_p(&s->clock_src.fd);
+	cleanup_fd_p(&s->command_src.fd);
 }
 
 /* ---- what is told of them ---------------------------------------------- */
 
-bool disks_stats(const struct disks *s, unsigned i, struct disk_stats *ret)
+bool disks_stats(struct disks *s, unsigned i, struct disk_stats *ret)
 {
-	const struct device *d = s && i < s->n ? &s->device[i] : NULL;
+	const struct device *d = s ? &s->device[i] : NULL;
+	bool used;
 
 	if (!d)
 		return false;
-	*ret = (struct disk_stats){
-		.image = d->disk.image_path, .cow = d->disk.cow_path, .size = d->disk.size,
-		.readonly = d->cfg.spec.readonly,
-	};
-	snprintf(ret->name, sizeof(ret->name), "ubd%u", d->cfg.index);
-	if (d->ubd)
-		ret->io = *ubd_stats(d->ubd);
-	return true;
+	pthread_mutex_lock(&s->lock);
+	used = d->used;
+	if (used) {
+		*ret = (struct disk_stats){
+			.image = d->disk.image_path, .cow = d->disk.cow_path, .size = d->disk.size,
+			.readonly = d->cfg.spec.readonly,
+		};
+		snprintf(ret->name, sizeof(ret->name), "ubd%u", d->cfg.index);
+		memcpy(ret->serial, d->cfg.serial, sizeof(ret->serial));
+		if (d->ubd)
+			ret->io = *ubd_stats(d->ubd);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return used;
+}
+
+bool disks_view(struct disks *s, unsigned disk, unsigned part, struct disk_view *ret)
+{
+	const struct ubd_node *n;
+
+	if (!s || disk >= DISKS_MAX || part > DISKS_MAX_PART)
+		return false;
+	pthread_mutex_lock(&s->lock);
+	n = s->nodes.node[disk][part];
+	if (n) {
+		const struct device *d = &s->device[disk];
+
+		*ret = (struct disk_view){
+			.disk = disk, .part = part, .start = n->start, .size = n->size, .readonly = n->readonly,
+			.depth = d->cfg.depth, .count = n->count,
+			.merged = d->ubd && !part ? ubd_stats(d->ubd)->merged : 0,
+		};
+		memcpy(ret->serial, d->cfg.serial, sizeof(ret->serial));
+	}
+	pthread_mutex_unlock(&s->lock);
+	return n;
 }

@@ -21,12 +21,14 @@
 #include "drivers/disk.h"
 
 #define UBD_MAX_DEPTH 1024u
+#define UBD_MAX_DISKS 16u	/* of a guest */
 
 enum ubd_op {
 	UBD_READ,
 	UBD_WRITE,
 	UBD_FLUSH,
 	UBD_DISCARD,	/* reads as zeros from then on */
+	UBD_NUM_OPS,
 };
 
 struct ubd_request {

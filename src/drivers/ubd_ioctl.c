@@ -11,6 +11,7 @@
 #include "drivers/ubd_ioctl.h"
 
 #include <errno.h>
+#include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <linux/hdreg.h>
 #include <string.h>
@@ -88,10 +89,10 @@ static void flush(const struct ubd_node *n, struct ubd_ioctl *r)
 	r->op = UBD_FLUSH;
 }
 
-/* The table is read when the guest boots; nobody is told of another one. */
 static void reread(const struct ubd_node *n, struct ubd_ioctl *r)
 {
-	r->ret = n->start ? -EINVAL : 0;
+	r->change.what = UBD_CHANGE_REREAD;
+	r->ret = n->part ? -EINVAL : 0;
 }
 
 static const struct {
@@ -128,11 +129,41 @@ static void discard(const struct ubd_node *n, pid_t tid, uint64_t arg, struct ub
 	r->range = range[1];
 }
 
+/* Partitions one by one, linux/blkpg.h: what to do, and a pointer to which. */
+static void change_partition(const struct ubd_node *n, pid_t tid, uint64_t arg, struct ubd_ioctl *r)
+{
+	struct blkpg_partition p;
+	struct blkpg_ioctl_arg a;
+
+	r->ret = copy_from_guest(tid, &a, uaddr(arg), sizeof(a));
+	if (r->ret == 0)
+		r->ret = copy_from_guest(tid, &p, uaddr((uintptr_t)a.data), sizeof(p));
+	if (r->ret < 0)
+		return;
+	if (n->part || p.pno < 1 || p.pno > PARTITIONS_MAX || p.start < 0 || p.length < 0) {
+		r->ret = -EINVAL;
+		return;
+	}
+	r->change.what = a.op == BLKPG_ADD_PARTITION	? UBD_CHANGE_ADD :
+			 a.op == BLKPG_DEL_PARTITION	? UBD_CHANGE_DELETE :
+			 a.op == BLKPG_RESIZE_PARTITION ? UBD_CHANGE_RESIZE :
+							  UBD_CHANGE_NONE;
+	r->change.part = p.pno;
+	r->change.start = p.start;
+	r->change.size = p.length;
+	if (r->change.what == UBD_CHANGE_NONE)
+		r->ret = -EINVAL;
+}
+
 void ubd_ioctl(const struct ubd_node *n, unsigned cmd, pid_t tid, uint64_t arg, struct ubd_ioctl *r)
 {
 	*r = (struct ubd_ioctl){ .ret = 0 };
 	if (cmd == BLKDISCARD) {
 		discard(n, tid, arg, r);
+		return;
+	}
+	if (cmd == BLKPG) {
+		change_partition(n, tid, arg, r);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(ioctls); i++)

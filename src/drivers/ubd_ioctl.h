@@ -25,6 +25,7 @@ struct ubd_ioctl {
 	bool request;		/* op, offset and len: on the device */
 	enum ubd_op op;
 	uint64_t offset, range;
+	struct ubd_change change;	/* of the disk's partitions */
 };
 
 /**

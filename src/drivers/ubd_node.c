@@ -26,14 +26,13 @@
 #include <sys/stat.h>
 
 #include "drivers/ubd_ioctl.h"
-#include "kernel/cleanup.h"
+#include "drivers/ubd_node_impl.h"
 #include "kernel/util.h"
 #include "mmu/uaccess.h"
 #include "passthrough/fuse.h"
+#include "passthrough/hostcall.h"
 
-#define FOREVER (365.0 * 86400)	/* seconds */
-#define MAX_IO (1u << 20)	/* bytes of one request; max_read of the mount */
-#define MAX_BACKGROUND 1024
+#define MAX_IO UBD_NODE_MAX_IO
 #define MIN_BUFFER 4096u	/* a page; each size is twice the one before */
 #define NUM_SIZES 10		/* up to 2 MiB: a request that begins within a sector */
 
@@ -45,8 +44,10 @@ struct buffers {
 struct job {
 	struct ubd_request rq;	/* first */
 	struct ubd_nodes *s;
-	const struct ubd_node *node;
+	struct ubd_node *node;
 	fuse_req_t req;
+	enum ubd_op op;		/* what it was asked for as */
+	uint64_t begun_ns;
 	unsigned size;		/* of its buffer */
 	size_t skip, len;	/* bytes: before those asked for, and those */
 	char *data;		/* a write within sectors: what is to be written */
@@ -79,143 +80,73 @@ static void put_buffer(struct ubd_nodes *s, void *p, unsigned i)
 	b->free[i] = p;
 }
 
+/* ---- counters ---------------------------------------------------------- */
+
+static void count_begin(struct ubd_counters *c, uint64_t now)
+{
+	if (c->inflight++ == 0)
+		c->since_ns = now;
+}
+
+static void count_end(struct ubd_counters *c, enum ubd_op op, uint64_t bytes, uint64_t begun, uint64_t now)
+{
+	c->ios[op]++;
+	c->bytes[op] += bytes;
+	c->ns[op] += now - begun;
+	if (--c->inflight == 0)
+		c->busy_ns += now - c->since_ns;
+}
+
+/* What a partition was asked for, its disk was. */
+static void begin_counting(struct job *j)
+{
+	j->begun_ns = host_now();
+	count_begin(&j->node->count, j->begun_ns);
+	if (j->node->whole != j->node)
+		count_begin(&j->node->whole->count, j->begun_ns);
+}
+
+static void end_counting(const struct job *j)
+{
+	uint64_t now = host_now(), bytes = j->op == UBD_DISCARD ? j->rq.len : j->len;
+
+	count_end(&j->node->count, j->op, bytes, j->begun_ns, now);
+	if (j->node->whole != j->node)
+		count_end(&j->node->whole->count, j->op, bytes, j->begun_ns, now);
+}
+
+/* ---- requests ---------------------------------------------------------- */
+
 static void end_job(struct job *j)
 {
+	end_counting(j);
 	if (j->rq.buf)
 		put_buffer(j->s, j->rq.buf, j->size);
 	free(j->data);
 	free(j);
 }
 
-/* ---- nodes ------------------------------------------------------------- */
-
-static struct ubd_nodes *nodes_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
-
-/* Inodes: 1 is the directory, then the nodes. */
-static struct ubd_node *node_of(fuse_req_t req, fuse_ino_t ino)
-{
-	struct ubd_nodes *s = nodes_of(req);
-
-	return ino >= 2 && ino - 2 < s->n ? &s->node[ino - 2] : NULL;
-}
-
-static void attributes(struct ubd_nodes *s, fuse_ino_t ino, struct stat *st)
-{
-	const struct ubd_node *n = ino >= 2 ? &s->node[ino - 2] : NULL;
-
-	*st = (struct stat){ .st_ino = ino, .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
-	if (!n)
-		return;
-	st->st_mode = S_IFREG | n->mode;
-	st->st_nlink = 1;
-	st->st_uid = n->uid;
-	st->st_gid = n->gid;
-	st->st_size = n->size;
-	st->st_blocks = n->size / 512;
-	st->st_blksize = 4096;
-}
-
-static void op_init(void *nodes, struct fuse_conn_info *conn)
-{
-	conn->want |= conn->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS);
-	conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
-			FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_AUTO_INVAL_DATA);
-	conn->max_write = MAX_IO;
-	conn->max_readahead = MAX_IO;
-	conn->max_background = MAX_BACKGROUND;
-	conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
-}
-
-static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	struct ubd_nodes *s = nodes_of(req);
-	struct fuse_entry_param e = { .attr_timeout = FOREVER, .entry_timeout = FOREVER };
-
-	for (unsigned i = 0; parent == FUSE_ROOT_ID && i < s->n; i++)
-		if (streq(s->node[i].name, name)) {
-			e.ino = i + 2;
-			attributes(s, e.ino, &e.attr);
-			fuse_reply_entry(req, &e);
-			return;
-		}
-	fuse_reply_err(req, ENOENT);
-}
-
-static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct stat st;
-
-	attributes(nodes_of(req), ino, &st);
-	fuse_reply_attr(req, &st, FOREVER);
-}
-
-/* Who may is the host's to say (default_permissions). A device has one size:
- * O_TRUNC leaves it, as everywhere, and truncate(2) of an open one fails. */
-static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set,
-		       struct fuse_file_info *fi)
-{
-	struct ubd_node *n = node_of(req, ino);
-
-	if (!n || ((set & FUSE_SET_ATTR_SIZE) && fi)) {
-		fuse_reply_err(req, n ? EINVAL : EPERM);
-		return;
-	}
-	if (set & FUSE_SET_ATTR_MODE)
-		n->mode = attr->st_mode & 07777;
-	if (set & FUSE_SET_ATTR_UID)
-		n->uid = attr->st_uid;
-	if (set & FUSE_SET_ATTR_GID)
-		n->gid = attr->st_gid;
-	op_getattr(req, ino, NULL);
-}
-
-static void op_readdir(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off, struct fuse_file_info *fi)
-{
-	struct ubd_nodes *s = nodes_of(req);
-	cleanup_free char *buf = malloc(size);
-	size_t used = 0;
-
-	for (; buf && off < (off_t)s->n + 2; off++) {
-		struct stat st = { .st_ino = off < 2 ? 1 : off, .st_mode = off < 2 ? S_IFDIR : S_IFREG };
-		const char *name = off == 0 ? "." : off == 1 ? ".." : s->node[off - 2].name;
-		size_t n = fuse_add_direntry(req, buf + used, size - used, name, &st, off + 1);
-
-		if (n > size - used)
-			break;
-		used += n;
-	}
-	fuse_reply_buf(req, buf, used);
-}
-
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	const struct ubd_node *n = node_of(req, ino);
-
-	if (!n || (n->readonly && (fi->flags & O_ACCMODE) != O_RDONLY)) {
-		fuse_reply_err(req, n ? EROFS : EISDIR);
-		return;
-	}
-	fi->keep_cache = 1;
-	fuse_reply_open(req, fi);
-}
-
 /* ---- reading and writing ----------------------------------------------- */
 
+/* Return: NULL if it was refused. */
 static struct job *begin(fuse_req_t req, fuse_ino_t ino, enum ubd_op op)
 {
-	struct job *j = calloc(1, sizeof(*j));
+	struct ubd_node *n = ubd_node_of(req, ino);
+	struct job *j = n ? calloc(1, sizeof(*j)) : NULL;
 
 	if (!j) {
-		fuse_reply_err(req, ENOMEM);
+		fuse_reply_err(req, n ? ENOMEM : ENXIO);
 		return NULL;
 	}
-	j->s = nodes_of(req);
-	j->node = node_of(req, ino);
+	j->s = fuse_req_userdata(req);
+	j->node = n;
 	j->req = req;
-	j->rq.op = op;
+	j->op = j->rq.op = op;
+	if (op == UBD_WRITE || op == UBD_DISCARD) {
+		n->writes++;
+		n->whole->all_writes++;
+	}
+	begin_counting(j);
 	return j;
 }
 
@@ -354,7 +285,7 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 			 struct fuse_file_info *fi)
 {
-	const struct ubd_node *n = node_of(req, ino);
+	const struct ubd_node *n = ubd_node_of(req, ino);
 	struct job *j;
 
 	/* As block devices: a hole, or zeros, of whole sectors. */
@@ -363,8 +294,8 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, of
 		fuse_reply_err(req, EOPNOTSUPP);
 		return;
 	}
-	if ((off | len) % COW_SECTOR || (uint64_t)off >= n->size) {
-		fuse_reply_err(req, EINVAL);
+	if (!n || (off | len) % COW_SECTOR || (uint64_t)off >= n->size) {
+		fuse_reply_err(req, n ? EINVAL : ENXIO);
 		return;
 	}
 	j = begin(req, ino, UBD_DISCARD);
@@ -387,26 +318,42 @@ static void ioctl_done(struct ubd_request *rq, int ret)
 	end_job(j);
 }
 
+static void begin_ioctl(fuse_req_t req, fuse_ino_t ino, const struct ubd_ioctl *r)
+{
+	struct job *j = begin(req, ino, r->op);
+
+	if (!j)
+		return;
+	j->rq.offset = r->offset;
+	j->rq.len = r->range;
+	j->rq.done = ioctl_done;
+	ubd_submit(j->node->u, &j->rq);
+}
+
+/* The file system's numbers: 0 is the guest's root. */
+static bool is_root(fuse_req_t req)
+{
+	return fuse_req_ctx(req)->uid == 0;
+}
+
 static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
 		     unsigned flags, const void *in, size_t in_len, size_t out_len)
 {
-	const struct ubd_node *n = node_of(req, ino);
+	const struct ubd_node *n = ubd_node_of(req, ino);
+	struct ubd_nodes *s = fuse_req_userdata(req);
 	pid_t tid = fuse_req_ctx(req)->pid;
 	struct ubd_ioctl r = { .ret = -ENOTTY };
-	struct job *j;
 
 	if (n && !(flags & FUSE_IOCTL_COMPAT))
 		ubd_ioctl(n, cmd, tid, (uintptr_t)arg, &r);
+	if (r.ret == 0 && r.request && r.op == UBD_DISCARD && (fi->fh & O_ACCMODE) == O_RDONLY)
+		r.ret = -EBADF;
 	if (r.ret == 0 && r.request) {
-		j = begin(req, ino, r.op);
-		if (!j)
-			return;
-		j->rq.offset = r.offset;
-		j->rq.len = r.range;
-		j->rq.done = ioctl_done;
-		ubd_submit(n->u, &j->rq);
+		begin_ioctl(req, ino, &r);
 		return;
 	}
+	if (r.ret == 0 && r.change.what != UBD_CHANGE_NONE)
+		r.ret = is_root(req) ? s->change(s->ctx, n->disk, &r.change) : -EACCES;
 	/* The host copies what the number says, the rest is ours to do. */
 	if (r.ret == 0 && r.len && _IOC_SIZE(cmd) != r.len)
 		r.ret = copy_to_guest(tid, uaddr((uintptr_t)arg), &r.out, r.len);
@@ -417,12 +364,13 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, st
 }
 
 static const struct fuse_lowlevel_ops ops = {
-	.init = op_init,
-	.lookup = op_lookup,
-	.getattr = op_getattr,
-	.setattr = op_setattr,
-	.readdir = op_readdir,
-	.open = op_open,
+	.init = ubd_dir_init,
+	.lookup = ubd_dir_lookup,
+	.getattr = ubd_dir_getattr,
+	.setattr = ubd_dir_setattr,
+	.readdir = ubd_dir_readdir,
+	.open = ubd_dir_open,
+	.release = ubd_dir_release,
 	.read = op_read,
 	.write = op_write,
 	.fsync = op_fsync,

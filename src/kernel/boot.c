@@ -209,6 +209,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 	struct stat st;
 	int ret;
 
+	cfg.has_disks = k->disks != NULL;
 	cfg.ndisks = disks_names(k->disks, &cfg.disks);
 	ret = procfs_plan(k, &view);
 	nsproxy_init(&k->ns);

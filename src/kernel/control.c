@@ -15,6 +15,7 @@
  *   {"op":"time","action":"show","value":N}  -> {"ok":true} and a memfd with JSON; time_control.c
  *   {"op":"mem","action":"show|brief|plug|unplug|release|lend","bytes":N,"type":"clean|dirty|any",
  *    "deadline_ms":N}                        -> {"ok":true} and a memfd with JSON; memory_work.c
+ *   {"op":"disk","action":"add|remove","index":N, ...} with the files  -> {"ok":true}; guest_disks.c
  *   {"op":"console"}                         -> {"ok":true} and the pty's master
  *   {"op":"check"}                           -> posture.c's object, and our user namespace
  *
@@ -31,6 +32,7 @@
 #include <sys/socket.h>
 
 #include "drivers/console.h"
+#include "drivers/disk.h"
 #include "kernel/cleanup.h"
 #include "kernel/freeze.h"
 #include "kernel/kernel.h"
@@ -131,6 +133,16 @@ static int op_mem(struct kernel *k, struct client *c, json_t *msg, int *fds)
 	struct ns_error err = {};
 
 	return memory_request(k, msg, c, &err) < 0 ? reply_error(c, err.text) : 0;
+}
+
+static int op_disk(struct kernel *k, struct client *c, json_t *msg, int *fds)
+{
+	struct disk_error err = {};
+	int ret = guest_disks_request(k, msg, fds, &err);
+
+	if (ret == 0)
+		return reply_ok(c, -1);
+	return reply(c, json_pack("{s:s, s:b}", "error", err.text, "again", ret == -EAGAIN), -1);
 }
 
 void client_memory_ended(struct kernel *k, struct client *c, const char *text, size_t len)
@@ -326,6 +338,7 @@ static const struct control_op {
 	{ "stats", op_stats },
 	{ "time", op_time },
 	{ "mem", op_mem },
+	{ "disk", op_disk },
 	{ "log", op_log },
 	{ "stop", op_stop },
 	{ "kill", op_kill },

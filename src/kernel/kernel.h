@@ -128,6 +128,12 @@ int life_init(struct kernel *k, struct ns_error *err);
 /* guest_disks.c: boot steps, the files of its disks and their service. */
 int guest_disks_init(struct kernel *k, struct ns_error *err);
 void guest_disks_exit(struct kernel *k);
+
+/* A request of weir disk add or remove. @fds: its files, which are taken from there.
+ * Return: 0, or a negative errno with @err; -EAGAIN: to be asked again soon. */
+struct disk_error;
+struct json_t;
+int guest_disks_request(struct kernel *k, struct json_t *msg, int *fds, struct disk_error *err);
 int ubd_init(struct kernel *k, struct ns_error *err);
 void ubd_exit(struct kernel *k);
 

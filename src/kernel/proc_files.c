@@ -291,11 +291,6 @@ RENDERER(render_swaps)
 
 /* ---- the rest ---------------------------------------------------------- */
 
-RENDERER(render_nothing)
-{
-	text_add(t, "", 0);
-}
-
 RENDERER(render_version)
 {
 	text_printf(t, "%s version %s (weir@weir) (weir %s) %s\n", f->uts.sysname, f->uts.release,
@@ -353,8 +348,8 @@ const struct proc_node proc_nodes[] = {
 	BOUND("schedstat", render_schedstat, SCHED, true, PROC_ALWAYS, "proc/schedstat"),
 	BOUND("interrupts", render_interrupts, 0, false, PROC_ALWAYS, "proc/interrupts"),
 	BOUND("softirqs", render_softirqs, 0, false, PROC_ALWAYS, "proc/softirqs"),
-	BOUND("diskstats", render_nothing, 0, false, PROC_ALWAYS, "proc/diskstats"),
-	BOUND("partitions", render_nothing, 0, false, PROC_ALWAYS, "proc/partitions"),
+	BOUND("diskstats", render_diskstats, 0, true, PROC_ALWAYS, "proc/diskstats"),
+	BOUND("partitions", render_partitions, 0, true, PROC_ALWAYS, "proc/partitions"),
 	BOUND("filesystems", render_filesystems, 0, false, PROC_ALWAYS, "proc/filesystems"),
 	BOUND("cmdline", render_cmdline, 0, false, PROC_ALWAYS, "proc/cmdline"),
 	BOUND("cpuinfo", render_cpuinfo, MACHINE_CPUINFO_TEXT, false, PROC_OWN_CPUS, "proc/cpuinfo"),
@@ -363,6 +358,10 @@ const struct proc_node proc_nodes[] = {
 	BOUND("swaps", render_swaps, 0, false, PROC_OWN_MEMORY, "proc/swaps"),
 	BOUND("version", render_version, MACHINE_UTS, false, PROC_OWN_RELEASE, "proc/version"),
 	BOUND("osrelease", render_osrelease, MACHINE_UTS, false, PROC_OWN_RELEASE, "proc/sys/kernel/osrelease"),
+	{ "block", ROOT, PROC_BLOCK_TREE, .when = PROC_ALWAYS, .target = "sys/block" },
+	{ "class-block", ROOT, PROC_BLOCK_CLASS, .when = PROC_ALWAYS, .target = "sys/class/block" },
+	{ "dev-block", ROOT, PROC_BLOCK_DEV, .when = PROC_ALWAYS, .target = "sys/dev/block" },
+	{ "virtual-block", ROOT, PROC_DIR, .when = PROC_ALWAYS, .target = "sys/devices/virtual/block" },
 	/* Zones, orders and blocks of memory are the host's alone. */
 	HIDDEN("zoneinfo", PROC_OWN_MEMORY, "proc/zoneinfo"),
 	HIDDEN("buddyinfo", PROC_OWN_MEMORY, "proc/buddyinfo"),
@@ -427,7 +426,7 @@ int proc_node_text(struct kernel *k, struct machine_facts *facts, unsigned index
 	int ret;
 
 	if (n->kind != PROC_FILE)
-		return n->kind == PROC_DIR ? -EISDIR : -EOPNOTSUPP;
+		return n->kind == PROC_HIDDEN ? -EOPNOTSUPP : -EISDIR;
 	ret = machine_look(k, n->needs, facts);
 	if (ret < 0)
 		return ret;

@@ -19,6 +19,9 @@ enum proc_kind {
 	PROC_DIR,
 	PROC_FILE,
 	PROC_HIDDEN,	/* a file that cannot be opened: the guest has none such */
+	PROC_BLOCK_TREE,	/* directories of block_files.h: of disks, */
+	PROC_BLOCK_CLASS,	/* of links to these and to partitions by name, */
+	PROC_BLOCK_DEV,		/* and by number */
 };
 
 enum proc_when {
@@ -85,6 +88,9 @@ void render_cpu_all_mask(const struct machine_facts *f, unsigned cpu, struct tex
 void render_node_distance(const struct machine_facts *f, unsigned cpu, struct text *t);
 void render_node_meminfo(const struct machine_facts *f, unsigned cpu, struct text *t);
 void render_node_numastat(const struct machine_facts *f, unsigned cpu, struct text *t);
+/* block_files.c */
+void render_partitions(const struct machine_facts *f, unsigned cpu, struct text *t);
+void render_diskstats(const struct machine_facts *f, unsigned cpu, struct text *t);
 
 /* Names of the file systems a guest may mount, "" ends them: sys_mount.c. */
 const char *guest_fs_name(unsigned i);

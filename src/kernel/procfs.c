@@ -98,7 +98,7 @@ static int fill_node(struct kernel *k, struct machine_facts *facts, int dir, uns
 	if (n->kind == PROC_HIDDEN)
 		/* A socket that nobody listens on: no open(2) of it succeeds. */
 		return host_result(mknodat(dir, name, S_IFSOCK | 0444, 0));
-	if (n->kind == PROC_DIR) {
+	if (n->kind != PROC_FILE) {
 		cleanup_fd int child = -1;
 
 		ret = host_result(mkdirat(dir, name, 0555));

@@ -24,14 +24,13 @@
 
 #if HAVE_FUSE
 
-#define FUSE_USE_VERSION 314
-#include <fuse_lowlevel.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "kernel/block_fuse.h"
 #include "kernel/cleanup.h"
 #include "kernel/hostproc.h"
 #include "kernel/proc_files.h"
@@ -83,6 +82,22 @@ static unsigned cpu_of(fuse_ino_t ino)
 	return ino >> CPU_SHIFT;
 }
 
+/* Block devices come and go: block_fuse.c has them. */
+static bool is_block(fuse_ino_t ino)
+{
+	return ino >= BLOCK_INO || proc_nodes[index_of(ino)].kind >= PROC_BLOCK_TREE;
+}
+
+static const struct block_view *block_of(fuse_req_t req, fuse_ino_t ino, struct block_view *v)
+{
+	*v = (struct block_view){ .kernel = kernel_of(req), .ino = ino };
+	if (ino >= BLOCK_INO)
+		v->dir.ino = ino;
+	else
+		v->dir.kind = proc_nodes[index_of(ino)].kind;
+	return v;
+}
+
 static struct timespec born;	/* of all files: when we began to serve them */
 
 static bool is_kept(fuse_ino_t ino)
@@ -98,8 +113,8 @@ static double attributes(struct kernel *k, fuse_ino_t ino, struct stat *st)
 	/* No size, as in /proc: it is known when it is read. */
 	*st = (struct stat){
 		.st_ino = ino,
-		.st_mode = kind == PROC_DIR ? S_IFDIR | 0555 : S_IFREG | 0444,
-		.st_nlink = kind == PROC_DIR ? 2 : 1,
+		.st_mode = kind == PROC_FILE || kind == PROC_HIDDEN ? S_IFREG | 0444 : S_IFDIR | 0555,
+		.st_nlink = kind == PROC_FILE || kind == PROC_HIDDEN ? 1 : 2,
 		.st_atim = born,
 		.st_mtim = born,
 		.st_ctim = born,
@@ -115,6 +130,8 @@ static void entry(struct kernel *k, fuse_ino_t ino, struct fuse_entry_param *e)
 {
 	*e = (struct fuse_entry_param){ .ino = ino, .entry_timeout = FOREVER };
 	e->attr_timeout = attributes(k, ino, &e->attr);
+	if (is_block(ino))
+		e->attr_timeout = 0;	/* its names change */
 }
 
 /* The @n-th name of a directory. Return: its inode, 0 behind the last. */
@@ -196,8 +213,13 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *wanted)
 {
 	struct fuse_entry_param e;
 	char name[PROC_NAME_SIZE];
+	struct block_view v;
 	fuse_ino_t ino;
 
+	if (is_block(parent)) {
+		block_fuse_lookup(req, block_of(req, parent, &v), wanted);
+		return;
+	}
 	for (unsigned n = 0; (ino = child(kernel_of(req), parent, n, name)) != 0; n++) {
 		if (!streq(name, wanted))
 			continue;
@@ -210,9 +232,14 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *wanted)
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct block_view v;
 	struct stat st;
 	double valid;
 
+	if (is_block(ino)) {
+		block_fuse_getattr(req, block_of(req, ino, &v));
+		return;
+	}
 	if (is_kept(ino))
 		kept_renew(kernel_of(req), ino);
 	valid = attributes(kernel_of(req), ino, &st);
@@ -231,9 +258,15 @@ static size_t add_name(fuse_req_t req, char *buf, size_t room, bool plus, const 
 
 static void list(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off, bool plus)
 {
-	cleanup_free char *buf = malloc(size);
+	cleanup_free char *buf = NULL;
+	struct block_view v;
 	size_t used = 0;
 
+	if (is_block(dir)) {
+		block_fuse_readdir(req, block_of(req, dir, &v), size, off, plus);
+		return;
+	}
+	buf = malloc(size);
 	if (!buf) {
 		fuse_reply_err(req, ENOMEM);
 		return;
@@ -283,10 +316,25 @@ static void free_opened(struct opened *o)
 	free(o);
 }
 
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct block_view v;
+
+	if (is_block(ino))
+		block_fuse_readlink(req, block_of(req, ino, &v));
+	else
+		fuse_reply_err(req, EINVAL);
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct block_view v;
 	struct opened *o;
 
+	if (is_block(ino)) {
+		block_fuse_open(req, block_of(req, ino, &v), fi);
+		return;
+	}
 	if (proc_nodes[index_of(ino)].kind != PROC_FILE) {
 		fuse_reply_err(req, EOPNOTSUPP);
 		return;
@@ -318,8 +366,13 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
 	struct opened *o = (struct opened *)(uintptr_t)fi->fh;
+	struct block_view v;
 	int ret = 0;
 
+	if (is_block(ino)) {
+		block_fuse_read(req, block_of(req, ino, &v), size, off, fi);
+		return;
+	}
 	if (o->kept) {
 		reply_part(req, &o->kept->text, size, off);
 		return;
@@ -335,6 +388,10 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	if (is_block(ino)) {
+		block_fuse_release(req, fi);
+		return;
+	}
 	fuse_reply_err(req, 0);
 	free_opened((struct opened *)(uintptr_t)fi->fh);
 }
@@ -346,6 +403,7 @@ static const struct fuse_lowlevel_ops ops = {
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
+	.readlink = op_readlink,
 	.open = op_open,
 	.read = op_read,
 	.release = op_release,

@@ -62,14 +62,17 @@ static json_t *disks_json(const struct kernel *k)
 	json_t *disks = json_array();
 	struct disk_stats d;
 
-	for (unsigned i = 0; disks_stats(k->disks, i, &d); i++)
+	for (unsigned i = 0; i < DISKS_MAX; i++) {
+		if (!disks_stats(k->disks, i, &d))
+			continue;
 		json_array_append_new(disks, json_pack(
-			"{s:s, s:s, s:s?, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", d.name,
-			"image", d.image, "cow", d.cow, "size_bytes", (json_int_t)d.size, "readonly", d.readonly,
+			"{s:s, s:s, s:s?, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", d.name,
+			"image", d.image, "cow", d.cow, "serial", d.serial, "size_bytes", (json_int_t)d.size, "readonly", d.readonly,
 			"reads", (json_int_t)d.io.reads, "writes", (json_int_t)d.io.writes,
 			"flushes", (json_int_t)d.io.flushes, "discards", (json_int_t)d.io.discards,
 			"read_bytes", (json_int_t)d.io.read_bytes, "write_bytes", (json_int_t)d.io.write_bytes,
 			"merged", (json_int_t)d.io.merged, "inflight_max", (json_int_t)d.io.inflight_max));
+	}
 	return disks;
 }
 

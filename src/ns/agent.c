@@ -68,6 +68,16 @@ static void agent_do_act(struct agent_self *self, const struct agent_msg *msg, i
 	}
 }
 
+/* The name follows, with its NUL. */
+static void agent_do_disk(struct agent_self *self, const struct agent_msg *msg, int *fds)
+{
+	const char *name = (const char *)(msg + 1);
+	int ret = msg->size > 0 && name[msg->size - 1] == '\0' ? disk_dir_link(name, msg->flags & 1) :
+								 -EINVAL;
+
+	agent_send_reply(fds[0], ret, 0, "", NULL, 0);
+}
+
 /* ---- the agent's life -------------------------------------------------- */
 
 static void (*const agent_op[NUM_AGENT_OPS])(struct agent_self *, const struct agent_msg *,
@@ -75,6 +85,7 @@ static void (*const agent_op[NUM_AGENT_OPS])(struct agent_self *, const struct a
 	[AGENT_SPAWN] = agent_do_spawn,
 	[AGENT_PTY] = agent_do_pty,
 	[AGENT_ACT] = agent_do_act,
+	[AGENT_DISK] = agent_do_disk,
 };
 
 static void __attribute__((noreturn)) serve(struct agent_self *self)
@@ -90,7 +101,7 @@ static void __attribute__((noreturn)) serve(struct agent_self *self)
 		if (n <= 0)
 			break;
 		if ((size_t)n >= sizeof(*msg) && msg->op < NUM_AGENT_OPS && fds[0] >= 0 &&
-		    (msg->op != AGENT_ACT || msg->size == n - sizeof(*msg)))
+		    ((msg->op != AGENT_ACT && msg->op != AGENT_DISK) || msg->size == n - sizeof(*msg)))
 			agent_op[msg->op](self, msg, fds);
 		for (int i = 0; i < HOST_MAX_FDS; i++)
 			cleanup_fd_p(&fds[i]);
@@ -101,7 +112,7 @@ static void __attribute__((noreturn)) serve(struct agent_self *self)
 	_exit(0);
 }
 
-static int enter_userns(int fd, unsigned ndisks)
+static int enter_userns(int fd, bool disks)
 {
 	int ret;
 
@@ -111,7 +122,7 @@ static int enter_userns(int fd, unsigned ndisks)
 			return ret;
 	}
 	view_open_device();
-	if (ndisks)
+	if (disks)
 		disk_dir_open_device();
 	if (fd < 0)
 		return 0;
@@ -163,7 +174,7 @@ static int build(const struct agent_config *cfg, int sock, struct root_kept *kep
 
 	if (ret < 0)
 		return ret;
-	ret = enter_userns(cfg->userns_fd, cfg->ndisks);
+	ret = enter_userns(cfg->userns_fd, cfg->has_disks);
 	if (ret < 0) {
 		snprintf(err->text, sizeof(err->text), "user namespace: %s", strerror(-ret));
 		return ret;
@@ -176,7 +187,7 @@ static int build(const struct agent_config *cfg, int sock, struct root_kept *kep
 		ret = root_build(cfg->root, err);
 	if (ret == 0)
 		ret = root_keep_console(cfg->root, kept, err);
-	if (ret == 0 && cfg->ndisks)
+	if (ret == 0 && cfg->has_disks)
 		ret = *ret_disks = disk_dir_build(cfg->root, cfg->disks, cfg->ndisks, err);
 	if (ret >= 0 && cfg->net_up)
 		ret = net_up(err);
@@ -349,7 +360,7 @@ int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error
 	if (ret < 0)
 		snprintf(err->text, sizeof(err->text), "%s",
 			 r.text[0] ? r.text : "the agent died while it built the guest");
-	a->disks = ret == 0 && cfg->ndisks ? fds[0] : -1;
+	a->disks = ret == 0 && cfg->has_disks ? fds[0] : -1;
 	return ret;
 }
 
@@ -380,6 +391,24 @@ int agent_pty(struct agent *a, bool console, int *ret_master, int *ret_slave)
 	*ret_master = fds[0];
 	*ret_slave = fds[1];
 	return 0;
+}
+
+int agent_disk(struct agent *a, const char *name, bool there)
+{
+	struct {
+		struct agent_msg msg;
+		char name[16];
+	} rq = { .msg = { .op = AGENT_DISK, .flags = there } };
+	cleanup_fd int reply = -1;
+	struct agent_reply r = {};
+	int fds[HOST_MAX_FDS];
+
+	if (strlen(name) >= sizeof(rq.name))
+		return -ENAMETOOLONG;
+	strcpy(rq.name, name);
+	rq.msg.size = strlen(name) + 1;
+	reply = agent_request(a, &rq, sizeof(rq.msg) + rq.msg.size, NULL, 0);
+	return reply < 0 ? reply : get_reply(a, reply, &r, fds);
 }
 
 static size_t pack_act(const struct act *act, struct act_wire *w)

@@ -12,6 +12,7 @@
  *   pty     open a pseudo-terminal of the guest
  *   act     do one system call as a guest task would: with its root, working
  *           directory, mount namespace, ids and capabilities
+ *   disk    make or remove the link to a disk in the guest's /dev
  *
  * A request brings its own reply socket, so that a slow one (a mount that
  * hangs) holds up nobody else. The agent ends, and kills the guest's init,
@@ -78,6 +79,7 @@ struct agent_config {
 	/* In the kernel, as soon as the view is mounted, while the agent goes on: begin
 	 * to serve what view_mount() gave, which is its from now on. */
 	int (*serve_view)(void *ctx, int fd, struct ns_error *err);
+	bool has_disks;			/* or may get some */
 	unsigned ndisks;		/* /dev/ubd0 ... under the names of @disks */
 	const char *const *disks;
 	bool net_up;
@@ -157,6 +159,10 @@ int spawn_go(struct spawned *s, struct ns_error *err);
 /* A new pty of the guest's devpts. Both descriptors are the caller's.
  * @console: also make it the guest's /dev/console. */
 int agent_pty(struct agent *a, bool console, int *ret_master, int *ret_slave);
+
+/* A disk or partition of the guest has come or gone: /dev/ubd@name with it.
+ * Return: 0 or a negative errno. Any thread. */
+int agent_disk(struct agent *a, const char *name, bool there);
 
 /* Ids and rights of a guest task, in numbers of the guest's user namespace. */
 struct act_cred {

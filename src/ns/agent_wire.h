@@ -13,14 +13,14 @@
 #include "ns/agent.h"
 #include "passthrough/hostcall.h"
 
-enum agent_op { AGENT_SPAWN, AGENT_PTY, AGENT_ACT, NUM_AGENT_OPS };
+enum agent_op { AGENT_SPAWN, AGENT_PTY, AGENT_ACT, AGENT_DISK, NUM_AGENT_OPS };
 
 /* Head of every request. Descriptor 0 of a message is its reply socket. */
 struct agent_msg {
 	uint32_t op;
-	uint32_t flags;			/* spawn: SPAWN_*; pty: 1 for the console */
+	uint32_t flags;			/* spawn: SPAWN_*; pty: 1 for the console; disk: 1 for there */
 	uint32_t argc, envc;		/* spawn: strings in the blob, then cwd */
-	uint32_t size;			/* spawn: bytes of the blob; act: of what follows */
+	uint32_t size;			/* spawn: bytes of the blob; act, disk: of what follows */
 	uint32_t reserved;		/* what follows is aligned to 8 bytes */
 };
 

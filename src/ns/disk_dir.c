@@ -14,12 +14,14 @@
 
 #include "config.h"
 #include "kernel/cleanup.h"
+#include "kernel/util.h"
 #include "ns/feature.h"
 #include "ns/mount.h"
 #include "ns/rootfs.h"
 #include "passthrough/hostcall.h"
 
 static int device = -ENOENT;
+static int dev = -1;	/* the guest's /dev, the agent's own */
 
 void disk_dir_open_device(void)
 {
@@ -31,7 +33,7 @@ void disk_dir_open_device(void)
 		device = host_open("/dev/fuse", O_RDWR, 0);
 }
 
-static int mount_dir(int dev, char *why, size_t size)
+static int mount_dir(char *why, size_t size)
 {
 	char fd[16];
 	const char *const options[] = {
@@ -49,9 +51,25 @@ static int mount_dir(int dev, char *why, size_t size)
 	return dir < 0 ? dir : mount_attach(dir, dev, "ubd");
 }
 
+int disk_dir_link(const char *name, bool there)
+{
+	char target[32], link[32], is[32];
+	long n;
+
+	snprintf(target, sizeof(target), "ubd/%.16s", name);
+	snprintf(link, sizeof(link), "ubd%.16s", name);
+	if (there)
+		return host_result(symlinkat(target, dev, link));
+	n = host_result(readlinkat(dev, link, is, sizeof(is) - 1));
+	if (n < 0)
+		return n == -ENOENT ? 0 : n;
+	is[n] = '\0';
+	return streq(is, target) ? host_result(unlinkat(dev, link, 0)) : -EEXIST;
+}
+
 int disk_dir_build(struct root *root, const char *const *names, unsigned n, struct ns_error *err)
 {
-	char why[128] = "", link[32], target[32];
+	char why[128] = "";
 	int ret;
 
 	if (device < 0)
@@ -59,12 +77,10 @@ int disk_dir_build(struct root *root, const char *const *names, unsigned n, stru
 			       device == -ENOSYS ? "this weir was built without FUSE" :
 			       device == -EACCES ? "/dev/fuse may not be opened (0666 is its usual mode)" :
 						   "the host has no /dev/fuse; load its module fuse");
-	ret = mount_dir(root->dev, why, sizeof(why));
-	for (unsigned i = 0; ret == 0 && i < n; i++) {
-		snprintf(target, sizeof(target), "ubd/%.16s", names[i]);
-		snprintf(link, sizeof(link), "ubd%.16s", names[i]);
-		ret = host_result(symlinkat(target, root->dev, link));
-	}
+	dev = host_openat(root->dev, ".", O_PATH | O_DIRECTORY, 0);
+	ret = dev < 0 ? dev : mount_dir(why, sizeof(why));
+	for (unsigned i = 0; ret == 0 && i < n; i++)
+		ret = disk_dir_link(names[i], true);
 	if (ret < 0)
 		return ns_fail(err, ret, "disks: /dev/ubd: %s", why[0] ? why : strerror(-ret));
 	return take_fd(&device);

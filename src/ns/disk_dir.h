@@ -11,6 +11,10 @@
 /* /dev/fuse, on the way into the guest's user namespace, as view_open_device(). */
 void disk_dir_open_device(void);
 
+/* In the agent, later: make or remove /dev/ubd@name. What else is there under that
+ * name is the guest's, and stays. Return: 0 or a negative errno. */
+int disk_dir_link(const char *name, bool there);
+
 /**
  * disk_dir_build() - Mount them, once the guest's /dev is there
  * @names: "0", "0p1" ...

@@ -73,7 +73,7 @@ const int confine_more_calls[] = {
 	C(fremovexattr), C(symlinkat), C(mknodat), C(linkat), C(renameat2), C(chmod), C(fchmodat),
 	C(chdir), C(fchdir), C(truncate), C(bind), C(connect),
 	/* disks: aio.c */
-	C(io_submit), C(io_getevents), C(io_pgetevents), C(io_cancel), C(io_destroy), C(fsync),
+	C(io_setup), C(io_submit), C(io_getevents), C(io_pgetevents), C(io_cancel), C(io_destroy), C(fsync),
 	C(fdatasync), C(preadv), C(pwritev), C(preadv2), C(pwritev2),
 	-1,
 };

@@ -20,6 +20,7 @@
 #define POLICY_MAX_TESTS 6		/* tests joined by "and" in one rule */
 #define POLICY_MAX_SET 16		/* values in one "in (...)" */
 #define POLICY_MAX_EXTENTS 32		/* lines of an id map */
+#define POLICY_SERIAL_SIZE 21		/* of a disk, with its NUL */
 #define POLICY_MAX_DISKS 16		/* disk.0 to disk.15 */
 #define POLICY_MAX_ENV 64		/* env.NAME keys */
 
@@ -193,6 +194,7 @@ struct policy_disk {
 	bool direct, readonly;
 	uint64_t ram;			/* bytes: memory instead of a file; 0: a file */
 	unsigned depth;			/* requests under way */
+	char serial[POLICY_SERIAL_SIZE];	/* "": none */
 	struct policy_pos pos;
 };
 
@@ -208,6 +210,7 @@ struct policy {
 	enum policy_writable writable;
 	char *kernel_release;		/* NULL: the host's */
 	char *cwd;			/* NULL: see weir(1) */
+	bool hotplug;			/* /dev/ubd is there for disks that come later */
 	char *env[POLICY_MAX_ENV + 1];	/* "NAME=VALUE", NULL-terminated */
 	struct policy_pos vcpus_pos, memory_pos, kernel_release_pos, writable_pos;
 

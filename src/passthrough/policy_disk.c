@@ -111,6 +111,25 @@ static int set_depth(struct loader *ld, const struct policy_entry *e, struct pol
 	return 0;
 }
 
+bool policy_disk_serial(const char *s)
+{
+	size_t len = strlen(s);
+
+	for (size_t i = 0; i < len; i++)
+		if (s[i] <= ' ' || s[i] > '~' || s[i] == '/')
+			return false;
+	return len > 0 && len < POLICY_SERIAL_SIZE;
+}
+
+static int set_serial(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	if (!policy_disk_serial(e->value))
+		return FAIL(ld, e, "serial = %s; write 1 to %d letters, digits and signs, no blanks and no /",
+			    e->value, POLICY_SERIAL_SIZE - 1);
+	strcpy(d->serial, e->value);
+	return 0;
+}
+
 static int set_later(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
 {
 	return FAIL(ld, e, "a disk cannot be mounted by weir in this version; leave mount and type out");
@@ -121,8 +140,8 @@ static const struct {
 	int (*set)(struct loader *ld, const struct policy_entry *e, struct policy_disk *d);
 } keys[] = {
 	{ "image", set_image }, { "cow", set_cow },	{ "ram", set_ram }, { "direct", set_direct },
-	{ "depth", set_depth }, { "readonly", set_readonly }, { "mount", set_later },
-	{ "type", set_later },
+	{ "depth", set_depth }, { "readonly", set_readonly }, { "serial", set_serial },
+	{ "mount", set_later }, { "type", set_later },
 };
 
 int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
@@ -148,7 +167,7 @@ int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
 			return keys[i].set(ld, e, d);
 		near_offer(&near, keys[i].key);
 	}
-	return FAIL(ld, e, "unknown key %s of a disk%s; known are image, cow, ram, direct, depth, readonly", key,
+	return FAIL(ld, e, "unknown key %s of a disk%s; known are image, cow, ram, direct, depth, readonly, serial", key,
 		    near_hint(&near, hint, sizeof(hint)));
 }
 
@@ -204,5 +223,7 @@ void policy_show_disks(const struct policy *p, FILE *f)
 			fprintf(f, "ram = %llu\n", (unsigned long long)d->ram);
 		fprintf(f, "direct = %s\nreadonly = %s\ndepth = %u\n", d->direct ? "yes" : "no",
 			d->readonly ? "yes" : "no", d->depth);
+		if (d->serial[0])
+			fprintf(f, "serial = %s\n", d->serial);
 	}
 }

@@ -146,6 +146,14 @@ static int set_cwd(struct loader *ld, const struct policy_entry *e)
 	return set_string(ld, e->value, &ld->p->cwd);
 }
 
+static int set_hotplug(struct loader *ld, const struct policy_entry *e)
+{
+	if (!streq(e->value, "yes") && !streq(e->value, "no"))
+		return FAIL(ld, e, "hotplug = %s; write yes or no", e->value);
+	ld->p->hotplug = streq(e->value, "yes");
+	return 0;
+}
+
 /* env.NAME = VALUE; a later one replaces an earlier. */
 static int set_env(struct loader *ld, const struct policy_entry *e)
 {
@@ -359,6 +367,7 @@ static const struct key {
 	{ "guest",	"writable",		set_writable },
 	{ "guest",	"kernel_release",	set_kernel_release },
 	{ "guest",	"cwd",			set_cwd },
+	{ "guest",	"hotplug",		set_hotplug },
 	{ "namespaces",	"user",			set_namespace },
 	{ "namespaces",	"pid",			set_namespace },
 	{ "namespaces",	"mnt",			set_namespace },

@@ -70,6 +70,8 @@ static void show_guest(const struct policy *p, FILE *f)
 		fprintf(f, "kernel_release = %s\n", p->kernel_release);
 	if (p->cwd)
 		fprintf(f, "cwd = %s\n", p->cwd);
+	if (p->hotplug)
+		fprintf(f, "hotplug = yes\n");
 	for (char *const *e = p->env; *e; e++) {
 		int len = strcspn(*e, "=");
 

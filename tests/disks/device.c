@@ -2,7 +2,7 @@
 /*
  * device.c - what a program may do with a block device, and what it may not
  *
- * device PATH BYTES RO: prints a line for all that is not as it should be.
+ * device PATH BYTES RO [START]: prints a line for all that is not as it should be.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ static long r(long ret)
 	return ret < 0 ? -errno : ret;
 }
 
-static void ioctls(int fd, unsigned long long size, int ro)
+static void ioctls(int fd, unsigned long long size, int ro, unsigned long start)
 {
 	unsigned long long bytes = 0, range[2] = { 1, PAGE };
 	struct hd_geometry g = { 0 };
@@ -50,6 +50,9 @@ static void ioctls(int fd, unsigned long long size, int ro)
 	expect("read-only", n, ro);
 	expect("HDIO_GETGEO", r(ioctl(fd, HDIO_GETGEO, &g)), 0);
 	expect("its heads", g.heads, 255);
+	expect("its start", g.start, start);
+	if (start)
+		expect("BLKRRPART of a partition", r(ioctl(fd, BLKRRPART)), -EINVAL);
 	expect("BLKFLSBUF", r(ioctl(fd, BLKFLSBUF, 0)), 0);
 	expect("BLKSSZGET to nowhere", r(ioctl(fd, BLKSSZGET, (void *)8)), -EFAULT);
 	expect("BLKGETSIZE64 to nowhere", r(ioctl(fd, BLKGETSIZE64, (void *)8)), -EFAULT);
@@ -57,6 +60,11 @@ static void ioctls(int fd, unsigned long long size, int ro)
 	expect("BLKDISCARD of a part of a sector", r(ioctl(fd, BLKDISCARD, range)), -EINVAL);
 	range[0] = size;
 	expect("BLKDISCARD behind the end", r(ioctl(fd, BLKDISCARD, range)), -EINVAL);
+	if (ro) {
+		range[0] = 0;
+		range[1] = 512;
+		expect("BLKDISCARD of who only reads", r(ioctl(fd, BLKDISCARD, range)), -EBADF);
+	}
 	expect("an ioctl of terminals", r(ioctl(fd, 0x5401, &n)), -ENOTTY);
 }
 
@@ -113,7 +121,7 @@ int main(int argc, char **argv)
 	if (ro)
 		expect("opening for writing", r(open(argv[1], O_RDWR)), -EROFS);
 	expect("opening", fd >= 0, 1);
-	ioctls(fd, size, ro);
+	ioctls(fd, size, ro, argc > 4 ? strtoul(argv[4], NULL, 10) : 0);
 	if (!ro) {
 		ends(fd, size);
 		data(argv[1], fd);
