@@ -218,17 +218,36 @@ void ubd_dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		n->opens--;
 }
 
-/* A table that was written is read again when the disk is closed, which elsewhere
- * udev(7) sees to. */
+/* A table that was written is read again when nobody else has the disk open, which
+ * elsewhere udev(7) sees to. */
+static void reread(struct ubd_nodes *s, struct ubd_node *n, unsigned opens)
+{
+	static const struct ubd_change change = { .what = UBD_CHANGE_REREAD };
+
+	if (n->part != 0 || n->opens != opens || n->writes == n->writes_read)
+		return;
+	n->writes_read = n->writes;
+	s->change(s->ctx, n->disk, &change);
+}
+
+/* close(2) waits for this, and not for the release: so partitions are there when it
+ * returns. */
+void ubd_dir_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ubd_node *n = ubd_node_of(req, ino);
+
+	if (n)
+		reread(nodes_of(req), n, 1);
+	fuse_reply_err(req, 0);
+}
+
 void ubd_dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	static const struct ubd_change reread = { .what = UBD_CHANGE_REREAD };
 	struct ubd_node *n = ubd_node_of(req, ino);
-	struct ubd_nodes *s = nodes_of(req);
 
-	if (n && n->opens > 0 && --n->opens == 0 && n->part == 0 && n->writes != n->writes_read) {
-		n->writes_read = n->writes;
-		s->change(s->ctx, n->disk, &reread);
+	if (n && n->opens > 0) {
+		n->opens--;
+		reread(nodes_of(req), n, 0);
 	}
 	fuse_reply_err(req, 0);
 }

@@ -370,6 +370,7 @@ static const struct fuse_lowlevel_ops ops = {
 	.setattr = ubd_dir_setattr,
 	.readdir = ubd_dir_readdir,
 	.open = ubd_dir_open,
+	.flush = ubd_dir_flush,
 	.release = ubd_dir_release,
 	.read = op_read,
 	.write = op_write,

@@ -24,6 +24,7 @@ void ubd_dir_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void ubd_dir_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct fuse_file_info *fi);
 void ubd_dir_readdir(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off, struct fuse_file_info *fi);
 void ubd_dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void ubd_dir_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void ubd_dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
 #endif
