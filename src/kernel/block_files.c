@@ -35,9 +35,9 @@ static void device_name(const struct disk_view *v, char name[BLOCK_NAME])
 		snprintf(name, BLOCK_NAME, "ubd%u", v->disk);
 }
 
-static bool view_slot(struct kernel *k, unsigned slot, struct disk_view *ret)
+static bool view_slot(struct disks *d, unsigned slot, struct disk_view *ret)
 {
-	return disks_view(k->disks, slot / (1 + DISKS_MAX_PART), slot % (1 + DISKS_MAX_PART), ret);
+	return disks_view(d, slot / (1 + DISKS_MAX_PART), slot % (1 + DISKS_MAX_PART), ret);
 }
 
 /* ---- counters ---------------------------------------------------------- */
@@ -71,7 +71,7 @@ void render_partitions(const struct machine_facts *f, unsigned cpu, struct text 
 	bool any = false;
 
 	for (unsigned i = 0; i < SLOTS; i++) {
-		if (!view_slot(f->kernel, i, &v))
+		if (!view_slot(f->disks, i, &v))
 			continue;
 		if (!any)
 			text_printf(t, "major minor  #blocks  name\n\n");
@@ -88,7 +88,7 @@ void render_diskstats(const struct machine_facts *f, unsigned cpu, struct text *
 	char name[BLOCK_NAME];
 
 	for (unsigned i = 0; i < SLOTS; i++) {
-		if (!view_slot(f->kernel, i, &v))
+		if (!view_slot(f->disks, i, &v))
 			continue;
 		device_name(&v, name);
 		text_printf(t, "%4u %7u %s", BLOCK_MAJOR, minor_of(&v), name);
@@ -246,7 +246,7 @@ static uint64_t next_device(struct kernel *k, enum proc_kind kind, unsigned *at,
 	struct disk_view v;
 
 	for (; *at < SLOTS; ++*at) {
-		if (!view_slot(k, *at, &v) || (kind == PROC_BLOCK_TREE && v.part))
+		if (!view_slot(k->disks, *at, &v) || (kind == PROC_BLOCK_TREE && v.part))
 			continue;
 		++*at;
 		if (kind == PROC_BLOCK_DEV)

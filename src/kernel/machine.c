@@ -315,7 +315,7 @@ int machine_look(struct kernel *k, unsigned needs, struct machine_facts *ret)
 
 	ret->ncpus = sched_nvcpus(k);
 	ret->policy = k->cfg->policy->name;
-	ret->kernel = k;
+	ret->disks = k->disks;
 	if (needs & MACHINE_SCHED) {
 		sched_look(k, &ret->sched, ret->vcpu);
 		/* Who asks runs, though it waits for our answer meanwhile. */

@@ -36,7 +36,7 @@ struct machine_memory {
 struct machine_facts {
 	unsigned ncpus;
 	const char *policy;		/* its name */
-	struct kernel *kernel;		/* whose machine it is */
+	struct disks *disks;		/* NULL: it has none */
 	struct utsname uts;		/* MACHINE_UTS */
 	struct sched_view sched;	/* MACHINE_SCHED */
 	struct machine_memory memory;	/* MACHINE_MEMORY */
