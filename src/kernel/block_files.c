@@ -70,6 +70,7 @@ void render_partitions(const struct machine_facts *f, unsigned cpu, struct text 
 	char name[BLOCK_NAME];
 	bool any = false;
 
+	text_add(t, "", 0);	/* a text, be it empty */
 	for (unsigned i = 0; i < SLOTS; i++) {
 		if (!view_slot(f->disks, i, &v))
 			continue;
@@ -87,6 +88,7 @@ void render_diskstats(const struct machine_facts *f, unsigned cpu, struct text *
 	struct disk_view v;
 	char name[BLOCK_NAME];
 
+	text_add(t, "", 0);
 	for (unsigned i = 0; i < SLOTS; i++) {
 		if (!view_slot(f->disks, i, &v))
 			continue;
