@@ -650,6 +650,7 @@ def a_short_guest_is_short(case):
 @test("sched", users=("root",), programs=PROGRAM)
 def stats_in_words(case):
     name = started(case, "sleepers")
+    eventually(case, name, "t-stopped is stopped", lambda s: states(s, "t-stopped") == ["stopped"])
     out = case.weir("stats", name).out
     case.matches("the scheduler", out, r"(?m)^sched   \w+, \d+ tasks, \d+ runnable, load \d")
     case.matches("CPUs", out, r"(?m)^vcpu 0 +on host CPU \d+ +busy")
