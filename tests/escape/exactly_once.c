@@ -50,7 +50,9 @@ static void storm(bool on)
 
 	random = random * 1103515245 + 12345;
 	ms.it_value.tv_usec = 1 + (random >> 16) % SOON_US;
-	setitimer(ITIMER_REAL, on ? &ms : &off, NULL);
+	/* In all-trap it may be interrupted itself, and has done nothing then. */
+	while (setitimer(ITIMER_REAL, on ? &ms : &off, NULL) == -1 && errno == EINTR)
+		;
 }
 
 /* ---- counts ----------------------------------------------------------------- */
