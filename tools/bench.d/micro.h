@@ -18,6 +18,7 @@ struct bench {
 	const char *name;
 	int (*setup)(void);
 	int64_t (*run)(long n);
+	int64_t batch_ms;	/* a batch takes as long as this, at least */
 };
 
 /* Set by the command line before any setup. */
