@@ -239,7 +239,8 @@ def released_is_what_the_host_has_back(case):
     near(case, "got", got["work"]["got_bytes"], before - guest.used(), 2 * MIB)
     case.true("all of it", got["work"]["got_bytes"] >= 64 * MIB)
     case.equal("limit", guest.limit(), 256 * MIB)
-    case.equal("released", guest.stats()["released_bytes"], got["work"]["got_bytes"])
+    # What the host's pressure has it release meanwhile counts, too.
+    case.true("released", guest.stats()["released_bytes"] >= got["work"]["got_bytes"])
     got = guest.mem("release", "1G", status=1)
     case.true("why", got["work"]["why"] in ("floor", "nothing left"))
     case.true("there is little left", got["more"]["clean_bytes"] + got["more"]["dirty_bytes"] < 48 * MIB)
