@@ -13,11 +13,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
+
+#define EXIT_LOOKS 50		/* at a task that ends, until it has */
+#define EXIT_LOOK_US 10000
 
 /* ---- rights ------------------------------------------------------------ */
 
@@ -173,6 +177,23 @@ static bool shares_files(const struct posture_task *t)
 	return t->tid != t->pid && host_call(SYS_kcmp, t->pid, t->tid, 2 /* KCMP_FILES */, 0, 0) == 0;
 }
 
+/* On its way out a task has no memory any more: what /proc has of it is host root's
+ * then, and may not be read by who may read all else. That is soon over. */
+static int list_descriptors(const struct posture_task *t, struct number_set *ret_fds)
+{
+	char path[80];
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/fd", t->pid, t->tid);
+	for (int i = 0; i < EXIT_LOOKS; i++) {
+		ret = posture_list(path, ret_fds);
+		if (ret != -EACCES || has_ended(t))
+			break;
+		usleep(EXIT_LOOK_US);
+	}
+	return ret;
+}
+
 static void check_descriptors(struct posture *p, const struct posture_task *t)
 {
 	struct number_set fds = {};
@@ -181,8 +202,7 @@ static void check_descriptors(struct posture *p, const struct posture_task *t)
 
 	if (shares_files(t))
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/fd", t->pid, t->tid);
-	ret = posture_list(path, &fds);
+	ret = list_descriptors(t, &fds);
 	if (ret < 0 && !has_ended(t))
 		posture_found(p, t, "descriptor", "cannot be listed: %s", strerror(-ret));
 	for (size_t i = 0; i < fds.n; i++) {
