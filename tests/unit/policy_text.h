@@ -17,7 +17,7 @@
 static inline int load_text(const char *text, size_t len, struct policy **ret,
 			    struct policy_error *err)
 {
-	char path[] = "/tmp/weir-policy-XXXXXX";
+	char path[] = "/tmp/policy-of-a-test-XXXXXX";
 	int fd = mkstemp(path), r;
 
 	assert_true(fd >= 0);

@@ -143,7 +143,7 @@ static void test_inherit(void **state)
 	assert_string_equal(p->init, "/x");
 	assert_int_equal(p->console, CONSOLE_AUTO);
 	assert_null(p->description);
-	assert_true(str_starts(p->name, "weir-policy-"));
+	assert_true(str_starts(p->name, "policy-of-a-test-"));
 	assert_true(p->nrules > 300);
 	policy_free(p);
 }
