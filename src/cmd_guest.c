@@ -278,10 +278,13 @@ int cmd_version(int argc, char **argv)
 #if !HAVE_FUSE
 		"FUSE",
 #endif
+#if !HAVE_EXT2FS
+		"file systems on disks (libext2fs)",
+#endif
 #if !HAVE_NCURSES
 		"screen of weir top (ncurses)",
 #endif
-		"disks", "net backends",
+		"net backends",
 	};
 
 	if (argc == 2 && streq(argv[1], "--json")) {

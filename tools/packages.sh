@@ -8,7 +8,7 @@
 
 # To build, and to run a guest as an ordinary user (uidmap).
 build_packages='meson ninja-build pkg-config gcc libc6-dev libseccomp-dev libcap-dev libinih-dev
-	libjansson-dev libaio-dev libfuse3-dev libncurses-dev libcmocka-dev scdoc uidmap python3'
+	libjansson-dev libaio-dev libfuse3-dev libext2fs-dev libncurses-dev libcmocka-dev scdoc uidmap python3'
 # What the tests look for beyond that.
 test_packages='bubblewrap strace busybox-static clang util-linux procps passwd debootstrap
 	iproute2 gdb musl-tools openssl golang-github-containers-common golang-go redis-server redis-tools

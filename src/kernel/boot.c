@@ -24,6 +24,7 @@
 #include "drivers/disks.h"
 #include "kernel/cleanup.h"
 #include "kernel/confine.h"
+#include "kernel/guest_mount.h"
 #include "kernel/guestids.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
@@ -211,6 +212,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 
 	cfg.has_disks = k->disks != NULL;
 	cfg.ndisks = disks_names(k->disks, &cfg.disks);
+	cfg.mounter = guest_mounts_ops();
 	ret = procfs_plan(k, &view);
 	nsproxy_init(&k->ns);
 	for (int i = 0; i < POLICY_NUM_NS; i++) {
@@ -434,6 +436,7 @@ static const struct initcall {
 	{ "root",	rootfs_init,	rootfs_exit },	 /* opened, not yet mounted */
 	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
 	{ "ubd",	ubd_init,	ubd_exit },	 /* the disks answer */
+	{ "mounts",	guest_mounts_init, guest_mounts_exit },	 /* of file systems on them */
 	{ "console",	console_init,	console_exit },
 	{ "time",	timekeeper_init, timekeeper_exit }, /* the guest's clocks, if it has any */
 	{ "travel",	travel_init,	travel_exit },	 /* and who takes them to the next deadline */

@@ -111,7 +111,7 @@ void kernel_main(const struct guest_config *cfg)
 	block_signals();
 	*k = (struct kernel){
 		.cfg = cfg, .start_ns = host_now(), .userns_fd = -1, .init_pidfd = -1,
-		.agent = { .sock = -1, .ns = { -1, -1, -1 }, .disks = -1 },
+		.agent = { .sock = -1, .ns = { -1, -1, -1 }, .disks = -1, .mounter = -1 },
 	};
 	ret = start(k, &err);
 	if (ret < 0) {

@@ -21,7 +21,7 @@
 #include "ns/root.h"
 #include "passthrough/trap.h"
 
-#define BOOT_MAX_STEPS 16
+#define BOOT_MAX_STEPS 20
 
 struct boot_step {
 	const char *name;
@@ -76,6 +76,7 @@ struct kernel {
 	struct console *console;	/* the guest's pty; NULL: it has none */
 	struct disks *disks;		/* NULL: it has none */
 	struct physmem physmem;		/* of its disks in memory */
+	struct guest_mounts *mounts;	/* file systems on them; NULL: none can be mounted */
 	struct procfs *procfs;		/* the guest's view of its machine */
 	struct id_map guest_uid, guest_gid;	/* the guest's, against ours */
 	uint64_t mntns_inode;		/* the guest's own namespaces */

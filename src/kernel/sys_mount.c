@@ -19,6 +19,7 @@
 #include <sys/sysmacros.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/guest_mount.h"
 #include "kernel/memory.h"
 #include "kernel/proc_files.h"
 #include "kernel/syscall.h"
@@ -173,6 +174,19 @@ static void set_string(struct act *act, int n, const char *s, bool present)
 	act->len[n] = strlen(s) + 1;
 }
 
+static long mount_disk(struct kernel *k, const struct caller *who, struct mount_args *m, uint64_t flags)
+{
+	const struct guest_mount gm = {
+		.source = m->source, .target = m->target, .type = m->type, .data = m->data, .flags = flags,
+	};
+
+	if (m->source_len == 0)
+		return -EINVAL;
+	if (m->data_len == 0)
+		m->data[0] = '\0';
+	return guest_mount(k, who, &gm);
+}
+
 static long do_mount(struct kernel *k, struct call *c, const struct caller *who,
 		     struct mount_args *m)
 {
@@ -190,6 +204,8 @@ static long do_mount(struct kernel *k, struct call *c, const struct caller *who,
 	if (makes_new_mount(flags)) {
 		if (m->type_len == 0)
 			return -EINVAL;
+		if (guest_mount_knows(k, m->type))
+			return mount_disk(k, who, m, flags);
 		fs = find_fs(m->type);
 		if (!fs)
 			return refuse_fs(m->type);
@@ -269,7 +285,12 @@ static long act_on_paths(struct kernel *k, struct call *c, int nr, int npaths)
 
 long sys_umount2(struct kernel *k, struct call *c)
 {
-	return act_on_paths(k, c, SYS_umount2, 1);
+	long ret = act_on_paths(k, c, SYS_umount2, 1);
+
+	/* A disk is unmounted once all is on it. */
+	if (ret == 0)
+		guest_mounts_settle(k);
+	return ret;
 }
 
 long sys_pivot_root(struct kernel *k, struct call *c)

@@ -27,9 +27,10 @@
 #include "ns/view.h"
 #include "passthrough/hostcall.h"
 
-enum { FD_REPLY, FD_ROOT, FD_CWD, FD_MNTNS };
+enum { FD_REPLY, FD_ROOT, FD_CWD, FD_MNTNS, FD_GIVEN };
 
-static void __attribute__((noreturn)) finish(int reply, long result, const void *data, size_t len)
+static void __attribute__((noreturn))
+finish(int reply, long result, const void *data, size_t len, const int *fd)
 {
 	static char buf[sizeof(struct act_result) + AGENT_MAX_DATA];
 	struct act_result *r = (struct act_result *)buf;
@@ -38,7 +39,7 @@ static void __attribute__((noreturn)) finish(int reply, long result, const void 
 	len = MIN(len, (size_t)AGENT_MAX_DATA);
 	if (len)
 		memcpy(r->data, data, len);
-	host_send(reply, r, sizeof(*r) + len, NULL, 0);
+	host_send(reply, r, sizeof(*r) + len, fd, fd ? 1 : 0);
 	_exit(0);
 }
 
@@ -151,6 +152,35 @@ static long make_device(const uint64_t arg[6], const struct root_kept *kept)
 	return ret;
 }
 
+/* A disk of the guest's, and nothing else, past the page cache: 0 path, 1 flags, 2 gets
+ * its inode. */
+static long open_disk(const uint64_t arg[6], const struct root_kept *kept)
+{
+	cleanup_fd int fd = host_open((const char *)(uintptr_t)arg[0], arg[1] | O_NONBLOCK | O_NOCTTY, 0);
+	struct stat st, disks;
+	uint64_t ino;
+	int ret = fd < 0 ? fd : host_result(fstat(fd, &st));
+
+	if (ret == 0)
+		ret = host_result(fstatat(kept->disks, "", &disks, AT_EMPTY_PATH));
+	if (ret < 0)
+		return ret;
+	if (st.st_dev != disks.st_dev || !S_ISREG(st.st_mode))
+		return -ENOTBLK;
+	ret = host_result(fcntl(fd, F_SETFL, O_DIRECT));
+	if (ret < 0)
+		return ret;
+	ino = st.st_ino;
+	memcpy((void *)(uintptr_t)arg[2], &ino, sizeof(ino));
+	return take_fd(&fd);
+}
+
+static long mount_tree(const uint64_t arg[6], int tree)
+{
+	return host_call(SYS_move_mount, tree, "", AT_FDCWD, (const char *)(uintptr_t)arg[0],
+			 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+}
+
 static long call(int nr, const uint64_t given[6])
 {
 	uint64_t arg[6];
@@ -165,13 +195,18 @@ static long call(int nr, const uint64_t given[6])
 	return host_call(nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
 }
 
-static long perform(const struct act_wire *w, const uint64_t arg[6], const struct root_kept *kept)
+static long perform(const struct act_wire *w, const uint64_t arg[6], const struct root_kept *kept,
+		    int given)
 {
 	switch (w->kind) {
 	case ACT_MOUNT_KEPT:
 		return mount_kept(arg, kept);
 	case ACT_MKNOD:
 		return make_device(arg, kept);
+	case ACT_OPEN_DISK:
+		return open_disk(arg, kept);
+	case ACT_MOUNT_TREE:
+		return mount_tree(arg, given);
 	default:
 		return call(w->nr, arg);
 	}
@@ -182,16 +217,17 @@ void act_perform(const struct act_wire *w, uint32_t size, int *fds, int pidns,
 {
 	uint64_t arg[6];
 	long ret;
+	int fd;
 
 	signal(SIGCHLD, SIG_DFL);
 	if (!place_arguments(w, size, arg) || fds[FD_CWD] < 0)
-		finish(fds[FD_REPLY], -EINVAL, NULL, 0);
+		finish(fds[FD_REPLY], -EINVAL, NULL, 0, NULL);
 	if (w->kind == ACT_CALL_PID) {
 		/* A pid means something only inside: one more fork leads there. */
 		ret = host_call(SYS_setns, pidns, CLONE_NEWPID);
 		ret = ret < 0 ? ret : host_result(fork());
 		if (ret < 0)
-			finish(fds[FD_REPLY], ret, NULL, 0);
+			finish(fds[FD_REPLY], ret, NULL, 0, NULL);
 		if (ret > 0) {
 			close(fds[FD_REPLY]);
 			waitpid(ret, NULL, 0);
@@ -204,8 +240,10 @@ void act_perform(const struct act_wire *w, uint32_t size, int *fds, int pidns,
 	if (ret == 0)
 		ret = take_caps(w->cred.caps);
 	if (ret == 0)
-		ret = perform(w, arg, kept);
+		ret = perform(w, arg, kept, fds[FD_GIVEN]);
 	if (ret < 0 || w->out_arg < 0)
-		finish(fds[FD_REPLY], ret, NULL, 0);
-	finish(fds[FD_REPLY], ret, (void *)(uintptr_t)arg[w->out_arg], w->len[w->out_arg]);
+		finish(fds[FD_REPLY], ret, NULL, 0, NULL);
+	fd = ret;
+	finish(fds[FD_REPLY], ret, (void *)(uintptr_t)arg[w->out_arg], w->len[w->out_arg],
+	       w->kind == ACT_OPEN_DISK ? &fd : NULL);
 }

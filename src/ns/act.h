@@ -32,7 +32,7 @@ struct act_result {
 	char data[];
 };
 
-/* @size: bytes at @w; @fds: reply, root, cwd, mount namespace or -1. */
+/* @size: bytes at @w; @fds: reply, root, cwd, mount namespace or -1, what was given or -1. */
 void act_perform(const struct act_wire *w, uint32_t size, int *fds, int pidns,
 		 const struct root_kept *kept) __attribute__((noreturn));
 

@@ -30,6 +30,7 @@
 #include "ns/act.h"
 #include "ns/agent_wire.h"
 #include "ns/disk_dir.h"
+#include "ns/mounter.h"
 #include "ns/net.h"
 #include "ns/rights.h"
 #include "passthrough/hostcall.h"
@@ -112,17 +113,31 @@ static void __attribute__((noreturn)) serve(struct agent_self *self)
 	_exit(0);
 }
 
-static int enter_userns(int fd, bool disks)
+/* Its root is not ours: it goes before the host does. @sock is closed. */
+static int start_mounter(const struct agent_config *cfg, int sock)
 {
-	int ret;
+	const char *place = root_cover(cfg->root);
+	int ret = place ? mounter_fork(cfg->mounter, place, sock) : 0;
+
+	close(sock);
+	return ret;
+}
+
+static int enter_userns(const struct agent_config *cfg, int mounter)
+{
+	int fd = cfg->userns_fd, ret = 0;
 
 	if (fd >= 0) {
 		ret = host_call(SYS_setns, fd, CLONE_NEWUSER);
 		if (ret < 0)
 			return ret;
 	}
+	if (mounter >= 0)
+		ret = start_mounter(cfg, mounter);
+	if (ret < 0)
+		return ret;
 	view_open_device();
-	if (disks)
+	if (cfg->has_disks)
 		disk_dir_open_device();
 	if (fd < 0)
 		return 0;
@@ -167,14 +182,14 @@ static int show_namespaces(const struct agent_config *cfg, int sock, struct ns_e
 }
 _Static_assert(NUM_AGENT_NS + 1 <= HOST_MAX_FDS, "one message has all of them");
 
-static int build(const struct agent_config *cfg, int sock, struct root_kept *kept, int *ret_disks,
-		 struct ns_error *err)
+static int build(const struct agent_config *cfg, int sock, int mounter, struct root_kept *kept,
+		 int *ret_disks, struct ns_error *err)
 {
 	int ret = nsproxy_join(cfg->ns, err);
 
 	if (ret < 0)
 		return ret;
-	ret = enter_userns(cfg->userns_fd, cfg->has_disks);
+	ret = enter_userns(cfg, mounter);
 	if (ret < 0) {
 		snprintf(err->text, sizeof(err->text), "user namespace: %s", strerror(-ret));
 		return ret;
@@ -188,7 +203,7 @@ static int build(const struct agent_config *cfg, int sock, struct root_kept *kep
 	if (ret == 0)
 		ret = root_keep_console(cfg->root, kept, err);
 	if (ret == 0 && cfg->has_disks)
-		ret = *ret_disks = disk_dir_build(cfg->root, cfg->disks, cfg->ndisks, err);
+		ret = *ret_disks = disk_dir_build(cfg->root, cfg->disks, cfg->ndisks, &kept->disks, err);
 	if (ret >= 0 && cfg->net_up)
 		ret = net_up(err);
 	if (ret >= 0 && cfg->hostname) {
@@ -236,7 +251,8 @@ static int confine_agent(const struct agent_config *cfg, struct ns_error *err)
 	return 0;
 }
 
-static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg, int sock)
+static void __attribute__((noreturn))
+agent_main(const struct agent_config *cfg, int sock, int mounter)
 {
 	struct agent_self *self = calloc(1, sizeof(*self));
 	struct ns_error err = {};
@@ -252,7 +268,7 @@ static void __attribute__((noreturn)) agent_main(const struct agent_config *cfg,
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN);
 	*self = (struct agent_self){ .cfg = cfg, .sock = sock, .pidns = -1, .init_pidfd = -1 };
-	ret = build(cfg, sock, &self->kept, &disks, &err);
+	ret = build(cfg, sock, mounter, &self->kept, &disks, &err);
 	if (ret == 0)
 		ret = confine_agent(cfg, &err);
 	/* The guest's own, from before it entered its root. */
@@ -331,18 +347,23 @@ static int get_reply(const struct agent *a, int sock, struct agent_reply *r,
 int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error *err)
 {
 	struct agent_reply r = {};
-	int sv[2], fds[HOST_MAX_FDS], ret;
+	int sv[2], mv[2] = { -1, -1 }, fds[HOST_MAX_FDS], ret;
 
 	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
 	if (ret < 0)
 		return ret;
-	a->pid = host_result(fork());
+	if (cfg->has_disks && cfg->mounter)
+		ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, mv));
+	a->pid = ret < 0 ? ret : host_result(fork());
 	if (a->pid == 0) {
-		/* Only what the agent needs; above all not the kernel's own end. */
+		/* Only what the agent needs; above all not the kernel's own ends. */
 		close(sv[0]);
-		agent_main(cfg, sv[1]);
+		cleanup_fd_p(&mv[0]);
+		agent_main(cfg, sv[1], mv[1]);
 	}
 	close(sv[1]);
+	cleanup_fd_p(&mv[1]);
+	a->mounter = mv[0];
 	a->sock = sv[0];
 	if (a->pid < 0)
 		return a->pid;
@@ -370,6 +391,7 @@ void agent_stop(struct agent *a)
 		return;
 	close(a->sock);
 	a->sock = -1;
+	cleanup_fd_p(&a->mounter);
 	/* It may be waiting for a process that was killed. */
 	if (a->pid > 0)
 		host_pidfd_kill(a->pidfd, SIGKILL);
@@ -438,7 +460,7 @@ long agent_act(struct agent *a, const struct act *act)
 	cleanup_free struct agent_msg *msg = malloc(room);
 	cleanup_free struct act_result *r = malloc(sizeof(*r) + AGENT_MAX_DATA);
 	cleanup_fd int reply = -1;
-	int fds[HOST_MAX_FDS];
+	int fds[HOST_MAX_FDS], sent[4] = { act->root, act->cwd, act->mntns }, nsent = 2;
 	ssize_t n;
 
 	if (!msg || !r)
@@ -447,13 +469,23 @@ long agent_act(struct agent *a, const struct act *act)
 	msg->size = pack_act(act, (struct act_wire *)(msg + 1));
 	if (!msg->size)
 		return -E2BIG;
-	reply = agent_request(a, msg, sizeof(*msg) + msg->size,
-			      (int[]){ act->root, act->cwd, act->mntns }, act->mntns >= 0 ? 3 : 2);
+	if (act->mntns >= 0)
+		nsent = 3;
+	if (act->given) {
+		sent[2] = act->mntns >= 0 ? act->mntns : a->ns[AGENT_MNT];
+		sent[3] = *act->given;
+		nsent = 4;
+	}
+	reply = agent_request(a, msg, sizeof(*msg) + msg->size, sent, nsent);
 	if (reply < 0)
 		return reply;
 	n = agent_await(reply, (int[]){ a->pidfd, -1 }, r, sizeof(*r) + AGENT_MAX_DATA, fds);
 	if (n < (ssize_t)sizeof(*r))
 		return -EIO;
+	if (act->got)
+		*act->got = take_fd(&fds[0]);
+	for (int i = 0; i < HOST_MAX_FDS; i++)
+		cleanup_fd_p(&fds[i]);
 	if (act->out && r->result >= 0)
 		memcpy(act->out, r->data, MIN((size_t)n - sizeof(*r), act->len[act->out_arg]));
 	return r->result;

@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ns/mounter.h"
 #include "ns/nsproxy.h"
 #include "ns/root.h"
 #include "ns/view.h"
@@ -82,6 +83,7 @@ struct agent_config {
 	bool has_disks;			/* or may get some */
 	unsigned ndisks;		/* /dev/ubd0 ... under the names of @disks */
 	const char *const *disks;
+	const struct mounter_fs *mounter;	/* what guests may mount of them; NULL: nothing */
 	bool net_up;
 	uint64_t caps;			/* that some process of the guest may have, by number */
 	/* In the kernel, once the agent has made the namespaces, while it goes on. */
@@ -100,6 +102,7 @@ struct agent {
 	int pidfd;
 	int ns[NUM_AGENT_NS];	/* the guest's namespaces, from agent_start() on */
 	int disks;		/* FUSE, of its disks, for who serves them; -1: none */
+	int mounter;		/* the socket of mounter_mount(); -1: none */
 };
 
 /**
@@ -179,6 +182,8 @@ enum act_kind {
 	ACT_CALL_PID,	/* the same, from inside the guest's pid namespace */
 	ACT_MOUNT_KEPT,	/* attach a clone of the guest's /proc or /sys: arg 0 says which */
 	ACT_MKNOD,	/* a device of the guest's: arg 1 mode, arg 2 index in root.h's table */
+	ACT_OPEN_DISK,	/* open the disk of the guest's at arg 0 with flags arg 1; arg 2: its inode */
+	ACT_MOUNT_TREE,	/* attach the mount @given at arg 0 */
 };
 
 /* One system call to be done as a guest task. */
@@ -190,6 +195,8 @@ struct act {
 	uint32_t len[6];
 	void *out;		/* out_arg's bytes as the call left them */
 	int out_arg;		/* -1: none */
+	const int *given;	/* a descriptor that goes along; NULL: none */
+	int *got;		/* that came back, the caller's; NULL: none will */
 	const struct act_cred *cred;
 	int root, cwd, mntns;	/* the task's; mntns -1: the guest's own */
 };

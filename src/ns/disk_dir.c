@@ -33,7 +33,7 @@ void disk_dir_open_device(void)
 		device = host_open("/dev/fuse", O_RDWR, 0);
 }
 
-static int mount_dir(char *why, size_t size)
+static int mount_dir(int *ret_dir, char *why, size_t size)
 {
 	char fd[16];
 	const char *const options[] = {
@@ -48,7 +48,10 @@ static int mount_dir(char *why, size_t size)
 		return ret;
 	snprintf(fd, sizeof(fd), "%d", device);
 	dir = mount_new("fuse", MOUNT_PSEUDO, options, why, size);
-	return dir < 0 ? dir : mount_attach(dir, dev, "ubd");
+	ret = dir < 0 ? dir : mount_attach(dir, dev, "ubd");
+	if (ret == 0)
+		*ret_dir = take_fd(&dir);
+	return ret;
 }
 
 int disk_dir_link(const char *name, bool there)
@@ -67,7 +70,8 @@ int disk_dir_link(const char *name, bool there)
 	return streq(is, target) ? host_result(unlinkat(dev, link, 0)) : -EEXIST;
 }
 
-int disk_dir_build(struct root *root, const char *const *names, unsigned n, struct ns_error *err)
+int disk_dir_build(struct root *root, const char *const *names, unsigned n, int *ret_dir,
+		   struct ns_error *err)
 {
 	char why[128] = "";
 	int ret;
@@ -78,7 +82,7 @@ int disk_dir_build(struct root *root, const char *const *names, unsigned n, stru
 			       device == -EACCES ? "/dev/fuse may not be opened (0666 is its usual mode)" :
 						   "the host has no /dev/fuse; load its module fuse");
 	dev = host_openat(root->dev, ".", O_PATH | O_DIRECTORY, 0);
-	ret = dev < 0 ? dev : mount_dir(why, sizeof(why));
+	ret = dev < 0 ? dev : mount_dir(ret_dir, why, sizeof(why));
 	for (unsigned i = 0; ret == 0 && i < n; i++)
 		ret = disk_dir_link(names[i], true);
 	if (ret < 0)

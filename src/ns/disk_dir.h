@@ -18,10 +18,11 @@ int disk_dir_link(const char *name, bool there);
 /**
  * disk_dir_build() - Mount them, once the guest's /dev is there
  * @names: "0", "0p1" ...
+ * @ret_dir: gets the directory they are in, to be kept
  *
  * Return: the FUSE device to serve them by, the caller's; nobody may look before
  * that is done. Or a negative errno with @err.
  */
-int disk_dir_build(struct root *root, const char *const *names, unsigned n, struct ns_error *err);
+int disk_dir_build(struct root *root, const char *const *names, unsigned n, int *ret_dir, struct ns_error *err);
 
 #endif

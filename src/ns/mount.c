@@ -42,7 +42,8 @@ static void read_why(int fs, char *why, size_t size)
 static int fs_configure(int fs, const char *type, const char *const *options)
 {
 	/* shown as the device in the guest's /proc/mounts */
-	int ret = host_call(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "source", type, 0);
+	bool named = options && options[0] && strcmp(options[0], "source") == 0;
+	int ret = named ? 0 : host_call(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "source", type, 0);
 
 	if (ret < 0)
 		return ret;

@@ -25,7 +25,7 @@ int mount_clone(int dfd, const char *path, bool recursive);
  * mount_new() - A detached mount of a new file system
  * @attrs:   MOUNT_ATTR_*
  * @options: key, value, key, value ... NULL; a NULL value is written as ""
- *           and means a flag
+ *           and means a flag; "source", if it is there, comes first
  * @why:     gets what the file system says about a failure, may be NULL
  */
 int mount_new(const char *type, unsigned attrs, const char *const *options, char *why,

@@ -99,6 +99,7 @@ struct root_kept {
 	int device[NUM_ROOT_DEVICES];
 	int pts;	/* the guest's devpts */
 	int console;	/* /dev/console, what consoles are bound over */
+	int disks;	/* /dev/ubd; only if the guest has disks */
 };
 
 /* What root_open_pty() and root_bind_console() need; after root_build(). */

@@ -18,6 +18,7 @@ struct confine_program {
 enum confine_filter {
 	CONFINE_ALLOW,	/* the list: what is refused is logged */
 	CONFINE_MORE,	/* the same and what some policies need besides */
+	CONFINE_DISK,	/* a process that reads a guest's file system: bytes in and out */
 	CONFINE_QUIET,	/* what libc tries and has another way for: refused unlogged */
 	NUM_CONFINE_FILTERS
 };
@@ -25,7 +26,7 @@ extern const struct confine_program confine_kernel[NUM_CONFINE_FILTERS];
 
 /**
  * confine_filter() - Let every thread of the process make only listed calls
- * @which: CONFINE_ALLOW or CONFINE_MORE
+ * @which: CONFINE_ALLOW, CONFINE_MORE or CONFINE_DISK
  *
  * What is refused fails with EPERM, and the host logs it where its log has
  * seccomp's errno action (/proc/sys/kernel/seccomp/actions_logged). Needs
@@ -37,8 +38,8 @@ int confine_filter(enum confine_filter which);
  * weir is built. Return: its length or a negative errno. */
 int confine_build(enum confine_filter which, struct sock_filter *insn);
 
-/* The calls of CONFINE_ALLOW by number, and those that CONFINE_MORE has besides;
- * each ended by -1: for tests. */
-extern const int confine_kernel_calls[], confine_more_calls[];
+/* The calls of CONFINE_ALLOW by number, those that CONFINE_MORE has besides, and those
+ * of CONFINE_DISK; each ended by -1: for tests. */
+extern const int confine_kernel_calls[], confine_more_calls[], confine_disk_calls[];
 
 #endif

@@ -78,6 +78,19 @@ const int confine_more_calls[] = {
 	-1,
 };
 
+/* The process of a file system (ns/mounter.c): the disk, FUSE, the socket, memory. */
+const int confine_disk_calls[] = {
+	C(read), C(write), C(readv), C(writev), C(pread64), C(pwrite64), C(fdatasync), C(lseek),
+	C(poll), C(ppoll), C(recvfrom), C(sendto), C(recvmsg), C(sendmsg), C(close), C(fcntl),
+	C(brk), C(munmap), C(mremap), C(madvise), C(futex), C(clock_gettime), C(gettimeofday),
+	C(time), C(getpid), C(gettid), C(getrandom), C(sched_getaffinity), C(sched_yield),
+	C(rt_sigaction), C(rt_sigprocmask), C(rt_sigreturn), C(restart_syscall), C(exit),
+	C(exit_group), C(newfstatat), C(fstat), C(getuid), C(geteuid), C(getgid), C(getegid),
+	/* libraries look for /proc and /sys: nothing but /fuse is there */
+	C(openat),
+	-1,
+};
+
 #define LOW UINT64_C(0xffffffff)	/* an int; libc leaves the high half as it was */
 
 /* And calls with some arguments only: what no line of its call allows is refused. */
@@ -99,6 +112,10 @@ static const struct tested {
 	{ C(prctl), { 0, SCMP_CMP_MASKED_EQ, LOW, PR_SET_NAME } },
 	{ C(prctl), { 0, SCMP_CMP_MASKED_EQ, LOW, PR_GET_NAME } },
 	{ C(prctl), { 0, SCMP_CMP_MASKED_EQ, LOW, PR_CAPBSET_READ } },
+}, tested_disk[] = {
+	{ C(mmap), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+	{ C(mprotect), { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+	{ C(prctl), { 0, SCMP_CMP_MASKED_EQ, LOW, PR_SET_NAME } },
 }, tested_more[] = {
 	/* a thread's directory of its own: ids_path.c */
 	{ C(unshare), { 0, SCMP_CMP_EQ, CLONE_FS } },
@@ -141,6 +158,15 @@ static int add_more(scmp_filter_ctx ctx)
 	return ret ?: add_tested(ctx, tested_more, ARRAY_SIZE(tested_more));
 }
 
+static int add_disk(scmp_filter_ctx ctx)
+{
+	int ret = add_list(ctx, confine_disk_calls);
+
+	if (ret == 0)
+		ret = add_tested(ctx, tested_disk, ARRAY_SIZE(tested_disk));
+	return ret ?: seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, C(clone3), 0);
+}
+
 /* clone3's flags lie in memory, where no filter sees them; libc falls back to
  * clone, for each thread that it makes. */
 static int refuse_quietly(scmp_filter_ctx ctx)
@@ -154,6 +180,7 @@ static const struct {
 } filters[NUM_CONFINE_FILTERS] = {
 	[CONFINE_ALLOW] = { SCMP_ACT_ERRNO(EPERM), add_calls },
 	[CONFINE_MORE] = { SCMP_ACT_ERRNO(EPERM), add_more },
+	[CONFINE_DISK] = { SCMP_ACT_ERRNO(EPERM), add_disk },
 	[CONFINE_QUIET] = { SCMP_ACT_ALLOW, refuse_quietly },
 };
 

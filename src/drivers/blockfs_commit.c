@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * blockfs_commit.c - what has changed, all of it or nothing
+ *
+ * The order of a commit, with a journal:
+ *
+ *   bytes of files		already written, to blocks that nothing on the disk refers to
+ *   metadata			to the journal				flush
+ *   that it is valid		to the journal				flush
+ *   metadata			to its places; the next commit's flush covers it
+ *
+ * One transaction at most is to be replayed at any time, and what a change frees
+ * is not given out again before the change is committed. So a replay never writes
+ * over anything newer, and the journal needs no list of what it must leave alone.
+ *
+ * Without a journal only the first flush is of use: e2fsck puts together what a
+ * crash has left.
+ */
+#include "drivers/blockfs_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/log.h"
+#include "kernel/util.h"
+
+#define MANY_DIRTY 4096u	/* blocks, and fewer if the journal is small */
+#define MANY_FREED 65536u
+
+/* ---- what changes -------------------------------------------------------- */
+
+static void set_changed(struct blockfs *b, dgrp_t group)
+{
+	if (group < b->fs->group_desc_count)
+		b->changed[group / 8] |= 1u << group % 8;
+	b->dirty = true;
+}
+
+static bool is_changed(const struct blockfs *b, dgrp_t group)
+{
+	return b->changed[group / 8] & 1u << group % 8;
+}
+
+static void add_freed(struct blockfs *b, uint64_t nr)
+{
+	struct block_run *last = b->nfreed ? &b->freed[b->nfreed - 1] : NULL;
+
+	if (last && last->first + last->n == nr) {
+		last->n++;
+		return;
+	}
+	if (b->nfreed == b->room_freed) {
+		size_t room = MAX(2 * b->room_freed, (size_t)64);
+		struct block_run *more = realloc(b->freed, room * sizeof(*more));
+
+		if (!more) {
+			b->broken = true;
+			return;
+		}
+		b->freed = more;
+		b->room_freed = room;
+	}
+	b->freed[b->nfreed++] = (struct block_run){ nr, 1 };
+}
+
+/* libext2fs has allocated or freed a block. */
+static void on_block(ext2_filsys fs, blk64_t nr, int inuse)
+{
+	struct blockfs *b = fs->priv_data;
+
+	set_changed(b, ext2fs_group_of_blk2(fs, nr));
+	if (inuse > 0)
+		return;
+	block_forget(&b->cache, nr);
+	/* Not to be given out before the commit. */
+	ext2fs_mark_block_bitmap2(fs->block_map, nr);
+	add_freed(b, nr);
+}
+
+static void on_range(ext2_filsys fs, blk64_t nr, blk_t n, int inuse)
+{
+	for (blk_t i = 0; i < n; i++)
+		on_block(fs, nr + i, inuse);
+}
+
+void commit_inode(struct blockfs *b, ext2_ino_t ino)
+{
+	set_changed(b, ext2fs_group_of_ino(b->fs, ino));
+}
+
+int commit_init(struct blockfs *b)
+{
+	b->changed = calloc(b->fs->group_desc_count / 8 + 1, 1);
+	if (!b->changed)
+		return -ENOMEM;
+	b->fs->priv_data = b;
+	ext2fs_set_block_alloc_stats_callback(b->fs, on_block, NULL);
+	ext2fs_set_block_alloc_stats_range_callback(b->fs, on_range, NULL);
+	return 0;
+}
+
+void commit_exit(struct blockfs *b)
+{
+	free(b->changed);
+	free(b->freed);
+}
+
+/* ---- into blocks --------------------------------------------------------- */
+
+static int write_block(struct blockfs *b, uint64_t nr, const void *data)
+{
+	return blockfs_error(io_channel_write_blk64(b->fs->io, nr, 1, data));
+}
+
+static int write_block_bitmap(struct blockfs *b, dgrp_t g, char *buf)
+{
+	ext2_filsys fs = b->fs;
+	unsigned bits = EXT2_CLUSTERS_PER_GROUP(fs->super);
+	uint64_t first = ext2fs_group_first_block2(fs, g), last = ext2fs_group_last_block2(fs, g);
+
+	if (ext2fs_bg_flags_test(fs, g, EXT2_BG_BLOCK_UNINIT))
+		return 0;
+	memset(buf, 0xff, fs->blocksize);
+	if (ext2fs_get_block_bitmap_range2(fs->block_map, first, last - first + 1, buf))
+		return -EIO;
+	for (unsigned i = last - first + 1; i < bits; i++)
+		ext2fs_set_bit(i, buf);
+	ext2fs_block_bitmap_csum_set(fs, g, buf, bits / 8);
+	return write_block(b, ext2fs_block_bitmap_loc(fs, g), buf);
+}
+
+static int write_inode_bitmap(struct blockfs *b, dgrp_t g, char *buf)
+{
+	ext2_filsys fs = b->fs;
+	unsigned bits = EXT2_INODES_PER_GROUP(fs->super);
+
+	if (ext2fs_bg_flags_test(fs, g, EXT2_BG_INODE_UNINIT))
+		return 0;
+	memset(buf, 0xff, fs->blocksize);
+	if (ext2fs_get_inode_bitmap_range2(fs->inode_map, (uint64_t)g * bits + 1, bits, buf))
+		return -EIO;
+	ext2fs_inode_bitmap_csum_set(fs, g, buf, bits / 8);
+	return write_block(b, ext2fs_inode_bitmap_loc(fs, g), buf);
+}
+
+static int write_group(struct blockfs *b, dgrp_t g, char *buf)
+{
+	int ret = write_block_bitmap(b, g, buf);
+
+	if (ret == 0)
+		ret = write_inode_bitmap(b, g, buf);
+	if (ret == 0)
+		ext2fs_group_desc_csum_set(b->fs, g);
+	return ret;
+}
+
+static int write_descriptors(struct blockfs *b, uint64_t index)
+{
+	ext2_filsys fs = b->fs;
+	uint64_t nr = ext2fs_descriptor_block_loc2(fs, fs->super->s_first_data_block, index);
+
+	return write_block(b, nr, (char *)fs->group_desc + index * fs->blocksize);
+}
+
+static int write_groups(struct blockfs *b)
+{
+	cleanup_free char *buf = malloc(b->fs->blocksize);
+	uint64_t per = EXT2_DESC_PER_BLOCK(b->fs->super);
+	int ret = buf ? 0 : -ENOMEM;
+	bool any = false;
+
+	for (dgrp_t g = 0; ret == 0 && g < b->fs->group_desc_count; g++) {
+		if (is_changed(b, g)) {
+			ret = write_group(b, g, buf);
+			any = true;
+		}
+		if (ret == 0 && any && ((g + 1) % per == 0 || g + 1 == b->fs->group_desc_count)) {
+			ret = write_descriptors(b, g / per);
+			any = false;
+		}
+	}
+	if (ret == 0)
+		memset(b->changed, 0, b->fs->group_desc_count / 8 + 1);
+	return ret;
+}
+
+static int write_super(struct blockfs *b)
+{
+	ext2_filsys fs = b->fs;
+	errcode_t err;
+
+	fs->super->s_wtime = time(NULL);
+	fs->super->s_last_orphan = b->norphans ? b->orphan[b->norphans - 1] : 0;
+	ext2fs_superblock_csum_set(fs, fs->super);
+	io_channel_set_blksize(fs->io, SUPERBLOCK_OFFSET);
+	err = io_channel_write_blk64(fs->io, 1, -SUPERBLOCK_SIZE, fs->super);
+	io_channel_set_blksize(fs->io, fs->blocksize);
+	return blockfs_error(err);
+}
+
+static void release_freed(struct blockfs *b)
+{
+	for (size_t i = 0; i < b->nfreed; i++)
+		for (uint64_t n = 0; n < b->freed[i].n; n++) {
+			ext2fs_unmark_block_bitmap2(b->fs->block_map, b->freed[i].first + n);
+			set_changed(b, ext2fs_group_of_blk2(b->fs, b->freed[i].first + n));
+		}
+	b->nfreed = 0;
+}
+
+/* ---- to the disk --------------------------------------------------------- */
+
+static int write_out(struct blockfs *b, struct block **blocks, unsigned n)
+{
+	int ret = -E2BIG;
+
+	if (b->journal.present)
+		ret = journal_write(b, blocks, n);
+	if (ret == -E2BIG) {
+		/* No more than the order can be had: bytes of files before what leads to them. */
+		ret = block_cache_flush(&b->cache);
+		if (ret == 0 && b->journal.present)
+			ret = journal_mark(b, true);
+	}
+	if (ret == 0)
+		ret = block_cache_write(&b->cache, blocks, n);
+	if (ret == 0 && !b->journal.present)
+		ret = block_cache_flush(&b->cache);
+	return ret;
+}
+
+static int commit_metadata(struct blockfs *b)
+{
+	cleanup_free struct block **blocks = NULL;
+	int ret, n;
+
+	release_freed(b);
+	ret = write_groups(b);
+	if (ret == 0)
+		ret = write_super(b);
+	if (ret < 0)
+		return ret;
+	n = block_cache_dirty(&b->cache, &blocks);
+	return n < 0 ? n : write_out(b, blocks, n);
+}
+
+int blockfs_commit(struct blockfs *b)
+{
+	int ret = 0;
+
+	if (b->broken)
+		return -EIO;
+	if (b->readonly)
+		return 0;
+	if (b->dirty || b->cache.ndirty)
+		ret = commit_metadata(b);
+	else if (b->data_dirty)
+		ret = block_cache_flush(&b->cache);
+	if (ret < 0) {
+		/* What is on the disk is whole; what is in memory cannot follow. */
+		log_err("blockfs: the disk failed: %s; nothing more is written", strerror(-ret));
+		b->broken = true;
+		return -EIO;
+	}
+	b->dirty = b->data_dirty = false;
+	return 0;
+}
+
+void blockfs_settle(struct blockfs *b)
+{
+	unsigned many = MANY_DIRTY;
+
+	if (b->journal.present)
+		many = MIN(many, (b->journal.n - b->journal.first) / 6);
+	if (b->cache.ndirty > many || b->nfreed > MANY_FREED)
+		blockfs_commit(b);
+}

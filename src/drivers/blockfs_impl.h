@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * blockfs_impl.h - inside of a file system on a disk
+ *
+ * blockfs.c         mounting: what is supported, journal, orphans, state
+ * blockfs_io.c      blocks of metadata, kept in memory until they are committed
+ * blockfs_commit.c  what has changed, all of it or nothing
+ * blockfs_journal.c the journal: read after a crash, written by a commit
+ * blockfs_inode.c   inodes, and those without a name
+ * blockfs_dir.c     names
+ * blockfs_file.c    where bytes of a file lie, reading and writing them
+ * blockfs_fuse.c    FUSE's requests; blockfs_fuse_dir.c those about names,
+ *                   blockfs_xattr.c those about attributes
+ *
+ * One thread. Errors are negative errno; libext2fs's own are turned by
+ * blockfs_error() where they are met.
+ */
+#ifndef WEIR_DRIVERS_BLOCKFS_IMPL_H
+#define WEIR_DRIVERS_BLOCKFS_IMPL_H
+
+#include <ext2fs/ext2_fs.h>
+#include <ext2fs/ext2fs.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "drivers/blockfs.h"
+
+/* ---- blockfs_io.c -------------------------------------------------------- */
+
+/* A block of metadata. */
+struct block {
+	struct block *next;		/* of its hash chain */
+	struct block *newer, *older;	/* of all that are clean */
+	uint64_t nr;
+	bool dirty;
+	char data[];
+};
+
+struct block_cache {
+	int fd;
+	bool writable;			/* the disk is; else dirty blocks stay in memory */
+	unsigned size;			/* bytes of a block */
+	uint64_t end;			/* blocks of the disk */
+	struct block **hash;
+	struct block *newest, *oldest;	/* clean ones */
+	unsigned nclean, ndirty;
+};
+
+/* For libext2fs: its name is what block_cache_name() makes. */
+extern struct struct_io_manager block_cache_manager;
+#define BLOCK_CACHE_NAME 32
+void block_cache_name(const struct block_cache *c, char name[BLOCK_CACHE_NAME]);
+
+int block_cache_init(struct block_cache *c, int fd, bool writable);
+void block_cache_destroy(struct block_cache *c);
+
+/* Blocks of another size: all that is kept must be clean. */
+int block_cache_resize(struct block_cache *c, unsigned size);
+
+/* Its contents, from the disk if need be. NULL and @ret: -EIO, -ENOMEM. */
+struct block *block_get(struct block_cache *c, uint64_t nr, int *ret);
+
+/* The block is free, or has data of a file from now on: what is kept is no more. */
+void block_forget(struct block_cache *c, uint64_t nr);
+
+/* Written since the last commit, by number. Return: how many, or -ENOMEM; @ret to be freed. */
+int block_cache_dirty(struct block_cache *c, struct block ***ret);
+
+/* Write blocks to where they belong; they are clean then. */
+int block_cache_write(struct block_cache *c, struct block **b, unsigned n);
+int block_cache_flush(struct block_cache *c);
+
+/* Whole transfers. Return: 0 or a negative errno. */
+int block_io_read(int fd, void *buf, size_t len, uint64_t off);
+int block_io_write(int fd, const void *buf, size_t len, uint64_t off);
+
+/* ---- the whole ----------------------------------------------------------- */
+
+/* Blocks of a file that were freed: others may have them after the commit. */
+struct block_run {
+	uint64_t first, n;
+};
+
+struct journal {
+	bool present;
+	unsigned size;		/* bytes of a block */
+	uint32_t n, first;	/* blocks; first that may be used */
+	uint64_t *place;	/* of each, on the disk */
+	uint32_t seq;		/* of the next transaction */
+	uint32_t incompat;
+	uint32_t seed;		/* of its checksums */
+};
+
+/* An inode that the guest knows of. */
+struct node {
+	struct node *next;
+	uint32_t ino;
+	uint64_t lookups;
+};
+
+#define NODE_BUCKETS 4096u
+
+struct blockfs {
+	struct blockfs_options opt;
+	struct block_cache cache;
+	ext2_filsys fs;
+	struct journal journal;
+	bool readonly;
+	bool broken;			/* writing failed: nothing is written any more */
+	uint64_t most, overhead;	/* bytes of a file without extents; blocks no file has */
+	uint16_t valid;			/* the state's bit, as it was found */
+
+	struct block_run *freed;	/* since the last commit */
+	size_t nfreed, room_freed;
+	uint8_t *changed;		/* groups whose bitmaps did, a bit each */
+	bool dirty;			/* something did since the last commit */
+	bool data_dirty;		/* bytes of files since the last flush */
+
+	uint32_t *orphan;		/* of the disk's list, its head last */
+	unsigned norphans, room_orphans;
+
+	struct node *node[NODE_BUCKETS];
+	char *buf;			/* BLOCKFS_MAX_IO and a block at each end */
+};
+
+#define BLOCKFS_MAX_IO (1u << 20)
+
+int blockfs_error(errcode_t err);
+
+/* ---- blockfs_journal.c ---------------------------------------------------- */
+
+/* Find the journal. Return: 0 also if there is none. @why: of an error. */
+int journal_open(struct blockfs *b, struct blockfs_error *why);
+void journal_close(struct journal *j);
+
+/* Bring to their places what was committed; blocks are dirty then. */
+int journal_replay(struct blockfs *b, struct blockfs_error *why);
+
+/* Its super block: to be replayed from its start, or (@empty) nothing in it. */
+int journal_mark(struct blockfs *b, bool empty);
+
+/* Write @blocks as a transaction that is valid once this has returned 0.
+ * -E2BIG: there is not room for so many. */
+int journal_write(struct blockfs *b, struct block **blocks, unsigned n);
+
+/* ---- blockfs_commit.c ----------------------------------------------------- */
+
+/* Keep count of what changes in bitmaps. */
+int commit_init(struct blockfs *b);
+void commit_exit(struct blockfs *b);
+
+/* Of an inode's group, when it was allocated or freed. */
+void commit_inode(struct blockfs *b, ext2_ino_t ino);
+
+/* Make durable all that has changed. Return: 0 or -EIO ..., and then for good. */
+int blockfs_commit(struct blockfs *b);
+
+/* Between two changes: commit if much is waiting. */
+void blockfs_settle(struct blockfs *b);
+
+/* ---- blockfs_inode.c ------------------------------------------------------ */
+
+struct inode {
+	uint32_t ino;
+	struct ext2_inode_large raw;
+};
+
+/* -ESTALE: it is none that could be in use. */
+int inode_read(struct blockfs *b, uint32_t ino, struct inode *ret);
+int inode_write(struct blockfs *b, struct inode *i);
+static inline struct ext2_inode *inode_base(struct inode *i)
+{
+	return (struct ext2_inode *)&i->raw;
+}
+
+void inode_stat(struct blockfs *b, const struct inode *i, struct stat *st);
+enum inode_time { INODE_ATIME, INODE_MTIME, INODE_CTIME, INODE_CRTIME };
+void inode_set_time(struct blockfs *b, struct inode *i, enum inode_time which,
+		    const struct timespec *ts);
+/* To this moment. */
+void inode_touch(struct blockfs *b, struct inode *i, enum inode_time which);
+void inode_set_owner(struct inode *i, uint32_t uid, uint32_t gid);
+uint32_t inode_owner(const struct inode *i);
+uint32_t inode_group(const struct inode *i);
+uint64_t inode_size(const struct inode *i);
+bool inode_has_blocks(struct blockfs *b, struct inode *i);
+
+/* A new inode near @dir; not yet linked anywhere. */
+int inode_create(struct blockfs *b, uint32_t dir, mode_t mode, struct inode *ret);
+
+/* It has no name any more: gone when nobody knows it any more. */
+int inode_orphan(struct blockfs *b, struct inode *i);
+
+/* Give all of it back. */
+int inode_free(struct blockfs *b, struct inode *i);
+void orphan_drop(struct blockfs *b, uint32_t ino);
+
+/* After a crash, and at the end. */
+int orphans_load(struct blockfs *b);
+int orphans_free(struct blockfs *b);
+
+void node_know(struct blockfs *b, uint32_t ino);
+void node_forget(struct blockfs *b, uint32_t ino, uint64_t n);
+bool node_known(const struct blockfs *b, uint32_t ino);
+void nodes_free(struct blockfs *b);
+
+/* ---- blockfs_dir.c -------------------------------------------------------- */
+
+int dir_find(struct blockfs *b, uint32_t dir, const char *name, uint32_t *ret);
+int dir_add(struct blockfs *b, uint32_t dir, const char *name, uint32_t ino, mode_t mode);
+int dir_remove(struct blockfs *b, uint32_t dir, const char *name);
+/* Let an existing name lead to another inode. */
+int dir_change(struct blockfs *b, uint32_t dir, const char *name, uint32_t ino, mode_t mode);
+int dir_empty(struct blockfs *b, uint32_t dir);
+
+struct dir_entry {
+	uint32_t ino;
+	uint8_t type;		/* EXT2_FT_* */
+	char *name;
+};
+
+struct dir_list {
+	struct dir_entry *e;
+	size_t n, room;
+	char *names;
+};
+
+int dir_list(struct blockfs *b, uint32_t dir, struct dir_list *ret);
+void dir_list_free(struct dir_list *l);
+
+/* ---- blockfs_file.c ------------------------------------------------------- */
+
+/* Blocks of a file that lie together. */
+struct extent {
+	uint64_t place;		/* on the disk; 0: nowhere */
+	uint64_t n;
+	bool unwritten;		/* reads as zeros */
+};
+
+/* At block @at of a file, at most @n. */
+int file_map(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n, struct extent *ret);
+
+/* Into @buf, of whole blocks around. Return: bytes, at *@ret in it. */
+ssize_t file_read(struct blockfs *b, struct inode *i, uint64_t off, size_t len, char **ret);
+ssize_t file_write(struct blockfs *b, struct inode *i, uint64_t off, const char *data, size_t len);
+int file_truncate(struct blockfs *b, struct inode *i, uint64_t size);
+int file_punch(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len);
+int file_reserve(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len);
+/* The next data (or hole) at or after @off; -ENXIO. */
+int64_t file_seek(struct blockfs *b, struct inode *i, uint64_t off, bool hole);
+
+/* ---- FUSE ----------------------------------------------------------------- */
+
+struct fuse_lowlevel_ops;
+void blockfs_fuse_dir_ops(struct fuse_lowlevel_ops *ops);
+void blockfs_xattr_ops(struct fuse_lowlevel_ops *ops);
+void blockfs_fuse_ops(struct fuse_lowlevel_ops *ops);
+
+#endif

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""blockfs.py - ext2, ext3 and ext4 on a guest's disks
+
+The judges are a file system of the host's, which gets the same calls (fsops.py), and
+e2fsck, which must find nothing after each test.
+"""
+
+import json
+import os
+import random
+import shutil
+import sys
+import time
+
+from harness import Failed, Skipped, test
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+from disk_guests import ALL, Guests, disk, need  # noqa: E402
+
+KINDS = {
+    "ext4": ("-t", "ext4"),
+    "ext4 with blocks of 1 KiB": ("-t", "ext4", "-b", "1024"),
+    "ext4 with large inodes and no checksums": ("-t", "ext4", "-I", "512", "-O", "^metadata_csum,^64bit"),
+    "ext3": ("-t", "ext3"),
+    "ext2": ("-t", "ext2", "-b", "2048"),
+}
+
+
+def have(case):
+    need("mke2fs", "e2fsck")
+    if "libext2fs" in case.weir("version").out:
+        raise Skipped("this weir was built without libext2fs")
+    return Guests(case)
+
+
+def image(case, kind, size="96M", name="image"):
+    path = os.path.join(case.directory(), name)
+    disk(case, "create", "--force", "--size", size, path)
+    case.status(case.command(["/sbin/mke2fs", "-q", "-F", *KINDS[kind], path]), 0)
+    return path
+
+
+def check(case, path):
+    r = case.command(["/sbin/e2fsck", "-f", "-n", path])
+    if r.status:
+        raise Failed("e2fsck: " + r.out + r.err)
+
+
+def program(case):
+    to = os.path.join(case.directory(), "fsops.py")
+    shutil.copy(os.path.join(HERE, "fsops.py"), to)
+    return "PYTHONHASHSEED=0 python3 " + to
+
+
+MOUNT = "mkdir -p /tmp/m /tmp/o; mount -t tmpfs none /tmp/o; mount -t ubd /dev/ubd0 /tmp/m\n"
+
+
+def answers_alike(case, kind, seed, count):
+    guests = have(case)
+    path = image(case, kind)
+    r = guests.run({"0.image": path}, MOUNT + f"mkdir /tmp/m/t; {program(case)} /tmp/m/t /tmp/o {seed} {count}\n"
+                   "umount /tmp/m; mount -t ubd -o ro /dev/ubd0 /tmp/m\n"
+                   "diff -r --no-dereference /tmp/m/t /tmp/o 2>&1 | grep -v fifo || echo alike")
+    case.equal("calls", r.out.splitlines(), ["same", "alike"])
+    check(case, path)
+
+
+@test("disks", users=ALL)
+def blockfs_answers_as_the_hosts_file_systems(case):
+    answers_alike(case, "ext4", 11, 400)
+
+
+@test("disks")
+def blockfs_of_all_kinds(case):
+    for seed, kind in enumerate(KINDS):
+        answers_alike(case, kind, seed, 250)
+
+
+@test("disks", users=ALL)
+def blockfs_errors(case):
+    """As mount(2) has them."""
+    guests = have(case)
+    path, bad = image(case, "ext4", "8M"), os.path.join(case.directory(), "bad")
+    disk(case, "create", "--size", "1M", bad)
+    r = guests.run({"0.image": path, "1.image": bad, "2.image": image(case, "ext4", "8M", "ro"), "2.readonly": "yes"}, """
+        cat >/tmp/p <<'E'
+import ctypes, errno, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def mount(source, kind, flags=0, data=None, target=b"/tmp/m"):
+    r = libc.mount(source, target, kind, flags, data)
+    print("ok" if r == 0 else errno.errorcode[ctypes.get_errno()])
+mount(b"/dev/ubd1", b"ext4")
+mount(b"/dev/ubd0", b"ext2")
+mount(b"/dev/null", b"ext4")
+mount(b"/tmp/p", b"ext4")
+mount(b"/dev/ubd9", b"ext4")
+mount(b"/dev/ubd0", b"ext4", 0, b"nonsense")
+mount(b"/dev/ubd0", b"ext4", 0, None, b"/tmp/nothing")
+mount(b"/dev/ubd2", b"ext4")
+mount(b"/dev/ubd0", b"ext4", 0, b"errors=remount-ro")
+mount(b"/dev/ubd0", b"ext4")
+mount(b"/dev/ubd2", b"ext4", 1, None, b"/tmp/o")
+E
+        mkdir -p /tmp/m /tmp/o; python3 /tmp/p
+        touch /tmp/m/a; touch /tmp/o/a 2>&1 | grep -o 'Read-only file system'
+        umount /tmp/m; mount -t ubd /dev/ubd0 /tmp/m; ls -A /tmp/m | grep -vx lost+found""")
+    case.equal("answers", r.out.split("\n")[:-1],
+               ["EINVAL", "EINVAL", "ENOTBLK", "ENOTBLK", "ENOENT", "EINVAL", "ENOENT", "EROFS", "ok", "EBUSY", "ok",
+                "Read-only file system", "a"])
+    check(case, path)
+
+
+@test("disks")
+def blockfs_full(case):
+    """No space is said in time to be heard, and all of it comes back."""
+    guests = have(case)
+    path = image(case, "ext4", "16M")
+    r = guests.run({"0.image": path}, MOUNT +
+                   "free=$(stat -fc %f /tmp/m); dd if=/dev/zero of=/tmp/m/big bs=64k conv=fsync 2>&1 | grep -o 'No space left' | head -1\n"
+                   "rm /tmp/m/big; dd if=/dev/zero of=/tmp/m/again bs=64k count=100 conv=fsync 2>/dev/null; rm /tmp/m/again\n"
+                   "umount /tmp/m; mount -t ubd /dev/ubd0 /tmp/m; [ $(stat -fc %f /tmp/m) = $free ] && echo back; umount /tmp/m")
+    case.equal("answers", r.out.split("\n")[:-1], ["No space left", "back"])
+    check(case, path)
+
+
+@test("disks")
+def blockfs_survives_a_kill(case):
+    """The guest kernel is killed at any moment: what was synced is there, and the journal,
+    replayed by e2fsck or by the next mount, leaves nothing to repair."""
+    guests = have(case)
+    r = random.Random(5)
+    for kind in ("ext4", "ext4 with blocks of 1 KiB", "ext3"):
+        path = image(case, kind)
+        p = guests.start({"0.image": path}, MOUNT +
+                         "mkdir /tmp/m/t; echo kept >/tmp/m/kept; sync /tmp/m/kept; echo ready\n"
+                         f"i=1; while :; do {program(case)} /tmp/m/t /tmp/o $i 60 >/dev/null || exit 1\n"
+                         "sync /tmp/m/kept; i=$((i + 1)); done")
+        facts = json.loads(case.weir("stats", "--json", p.guest).out)
+        time.sleep(r.random() * 2)
+        os.kill(facts["guest"]["kernel_pid"], 9)
+        p.wait(30)
+        again = path + ".again"
+        shutil.copy(path, again)
+        if case.user.uid:
+            os.chown(again, case.user.uid, case.user.gid)
+        s = case.command(["/sbin/e2fsck", "-p", path])
+        case.true(f"e2fsck -p: {s.status} {s.out}", s.status in (0, 1))
+        check(case, path)
+        out = guests.run({"0.image": again}, MOUNT + "cat /tmp/m/kept; umount /tmp/m").out
+        case.equal("what was synced", out, "kept\n")
+        check(case, again)
+
+
+def damage(path, seed):
+    r = random.Random(seed)
+    with open(path, "r+b") as f:
+        for _ in range(r.choice((1, 3, 30, 300))):
+            at = r.choice((1024 + r.randrange(1024), 4096 + r.randrange(64), r.randrange(1 << 20), r.randrange(4 << 20)))
+            f.seek(at)
+            f.write(bytes([r.randrange(256)]))
+
+
+@test("disks", users=("root", "user"))
+def blockfs_hostile(case):
+    """A damaged file system is an error in the guest, which goes on."""
+    guests = have(case)
+    good = image(case, "ext4", "8M", "good")
+    guests.run({"0.image": good}, MOUNT + f"mkdir /tmp/m/t; {program(case)} /tmp/m/t /tmp/o 3 300; umount /tmp/m")
+    disks = {}
+    for k in range(15):
+        path = f"{good}.{k}"
+        shutil.copy(good, path)
+        damage(path, k)
+        if os.getuid() == 0:
+            os.chown(path, case.user.uid, case.user.gid)
+        disks[f"{k}.image"] = path
+    r = guests.run(disks, "set +e; mkdir -p /tmp/m; for k in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do\n"
+                   "mount -t ubd /dev/ubd$k /tmp/m || continue\n"
+                   "find /tmp/m -xdev -type f -exec cat {} + >/dev/null; mkdir /tmp/m/new; cp /bin/true /tmp/m/new/; rm -rf /tmp/m/t/n1*\n"
+                   "mv /tmp/m/t/n2* /tmp/m/new/; cd /; umount /tmp/m || umount -l /tmp/m; done 2>/dev/null; echo alive")
+    case.matches("the guest", r.out, "alive$")
