@@ -80,10 +80,13 @@ static void on_block(ext2_filsys fs, blk64_t nr, int inuse)
 	add_freed(b, nr);
 }
 
-static void on_range(ext2_filsys fs, blk64_t nr, blk_t n, int inuse)
+/* libext2fs 1.47 has a callback for ranges, and tells it of an empty one. */
+void commit_range(struct blockfs *b, uint64_t first, uint64_t n)
 {
-	for (blk_t i = 0; i < n; i++)
-		on_block(fs, nr + i, inuse);
+	dgrp_t last = ext2fs_group_of_blk2(b->fs, first + n - 1);
+
+	for (dgrp_t g = ext2fs_group_of_blk2(b->fs, first); g <= last; g++)
+		set_changed(b, g);
 }
 
 void commit_inode(struct blockfs *b, ext2_ino_t ino)
@@ -98,7 +101,6 @@ int commit_init(struct blockfs *b)
 		return -ENOMEM;
 	b->fs->priv_data = b;
 	ext2fs_set_block_alloc_stats_callback(b->fs, on_block, NULL);
-	ext2fs_set_block_alloc_stats_range_callback(b->fs, on_range, NULL);
 	return 0;
 }
 
@@ -115,6 +117,17 @@ static int write_block(struct blockfs *b, uint64_t nr, const void *data)
 	return blockfs_error(io_channel_write_blk64(b->fs->io, nr, 1, data));
 }
 
+/* The bitmap is the truth: what libext2fs has counted follows it. */
+static void count_free(ext2_filsys fs, dgrp_t g, const char *buf, unsigned blocks)
+{
+	unsigned was = ext2fs_bg_free_blocks_count(fs, g), is = 0;
+
+	for (unsigned i = 0; i < blocks; i++)
+		is += !ext2fs_test_bit(i, buf);
+	ext2fs_bg_free_blocks_count_set(fs, g, is);
+	ext2fs_free_blocks_count_add(fs->super, (int64_t)is - was);
+}
+
 static int write_block_bitmap(struct blockfs *b, dgrp_t g, char *buf)
 {
 	ext2_filsys fs = b->fs;
@@ -126,6 +139,7 @@ static int write_block_bitmap(struct blockfs *b, dgrp_t g, char *buf)
 	memset(buf, 0xff, fs->blocksize);
 	if (ext2fs_get_block_bitmap_range2(fs->block_map, first, last - first + 1, buf))
 		return -EIO;
+	count_free(fs, g, buf, last - first + 1);
 	for (unsigned i = last - first + 1; i < bits; i++)
 		ext2fs_set_bit(i, buf);
 	ext2fs_block_bitmap_csum_set(fs, g, buf, bits / 8);

@@ -161,11 +161,13 @@ static int fill_hole(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n
 		e.e_pblk = place;
 		e.e_len = len;
 		ext2fs_block_alloc_stats_range(b->fs, place, len, 1);
+		commit_range(b, place, len);
 		err = ext2fs_iblk_add_blocks(b->fs, inode_base(i), len);
 		if (!err)
 			err = insert_extent(b, i, &e);
 		if (err) {
-			ext2fs_block_alloc_stats_range(b->fs, place, len, -1);
+			for (uint64_t k = 0; k < len; k++)
+				ext2fs_block_alloc_stats2(b->fs, place + k, -1);
 			ext2fs_iblk_sub_blocks(b->fs, inode_base(i), len);
 			inode_write(b, i);
 			return blockfs_error(err);
@@ -279,9 +281,14 @@ static ssize_t write_some(struct blockfs *b, struct inode *i, uint64_t off, cons
 
 	fresh = ret == 0 && (!e.place || e.unwritten);
 	if (ret == 0 && !e.place) {
-		ret = fill(b, i, at, e.n, false);
+		int full = fill(b, i, at, e.n, false);
+
+		/* What there was room for is written. */
+		ret = full == -ENOSPC ? 0 : full;
 		if (ret == 0)
 			ret = file_map(b, i, at, e.n, &e);
+		if (ret == 0 && !e.place)
+			ret = full ?: -EIO;
 	}
 	if (ret < 0)
 		return ret;
@@ -342,11 +349,37 @@ static int zero_part(struct blockfs *b, struct inode *i, uint64_t off, unsigned 
 	return write_part(b, &e, false, off % size, zeros, len);
 }
 
-static int punch(struct blockfs *b, struct inode *i, uint64_t first, uint64_t last)
+/* Nothing of a file lies behind the disk's end? */
+static bool is_within(struct blockfs *b, struct inode *i, uint64_t first, uint64_t last)
 {
+	struct extent e;
+
+	for (uint64_t at = first; at < last && at < UINT32_MAX; at += e.n)
+		if (file_map(b, i, at, UINT32_MAX - at, &e) < 0)
+			return false;
+	return true;
+}
+
+/* libext2fs 1.47 takes an extent that ends with the disk's last block for one behind
+ * its end: so for a moment there is one more. */
+int file_free(struct blockfs *b, struct inode *i, uint64_t first, uint64_t last)
+{
+	uint64_t end = ext2fs_blocks_count(b->fs->super);
 	errcode_t err = ext2fs_punch(b->fs, i->ino, inode_base(i), NULL, first, last);
 
-	return blockfs_error(err) ?: inode_write(b, i);
+	if (err != EXT2_ET_BAD_BLOCK_NUM)
+		return blockfs_error(err);
+	if (inode_read(b, i->ino, i) < 0 || !is_within(b, i, first, last))
+		return -EUCLEAN;
+	ext2fs_blocks_count_set(b->fs->super, end + 1);
+	err = ext2fs_punch(b->fs, i->ino, inode_base(i), NULL, first, last);
+	ext2fs_blocks_count_set(b->fs->super, end);
+	return blockfs_error(err);
+}
+
+static int punch(struct blockfs *b, struct inode *i, uint64_t first, uint64_t last)
+{
+	return file_free(b, i, first, last) ?: inode_write(b, i);
 }
 
 int file_truncate(struct blockfs *b, struct inode *i, uint64_t size)

@@ -150,6 +150,9 @@ int journal_write(struct blockfs *b, struct block **blocks, unsigned n);
 int commit_init(struct blockfs *b);
 void commit_exit(struct blockfs *b);
 
+/* Blocks that ext2fs_block_alloc_stats_range() has allocated. */
+void commit_range(struct blockfs *b, uint64_t first, uint64_t n);
+
 /* Of an inode's group, when it was allocated or freed. */
 void commit_inode(struct blockfs *b, ext2_ino_t ino);
 
@@ -245,6 +248,8 @@ int file_map(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n, struct
 ssize_t file_read(struct blockfs *b, struct inode *i, uint64_t off, size_t len, char **ret);
 ssize_t file_write(struct blockfs *b, struct inode *i, uint64_t off, const char *data, size_t len);
 int file_truncate(struct blockfs *b, struct inode *i, uint64_t size);
+/* Give blocks @first to @last back. */
+int file_free(struct blockfs *b, struct inode *i, uint64_t first, uint64_t last);
 int file_punch(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len);
 int file_reserve(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len);
 /* The next data (or hole) at or after @off; -ENXIO. */

@@ -318,10 +318,10 @@ int inode_free(struct blockfs *b, struct inode *i)
 
 	orphan_drop(b, i->ino);
 	if (inode_has_blocks(b, i))
-		ret = blockfs_error(ext2fs_punch(b->fs, i->ino, inode_base(i), NULL, 0, ~0ULL));
+		ret = file_free(b, i, 0, ~0ULL);
 	/* A damaged file gives back what it can. */
 	if (ret < 0)
-		log_warn("blockfs: inode %u: its blocks cannot be freed", i->ino);
+		log_warn("blockfs: inode %u: its blocks cannot be freed: %s", i->ino, strerror(-ret));
 	if (ext2fs_file_acl_block(b->fs, inode_base(i)))
 		ext2fs_free_ext_attr(b->fs, i->ino, &i->raw);
 	ret = inode_read(b, i->ino, i);
