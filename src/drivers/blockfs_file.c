@@ -349,29 +349,35 @@ static int zero_part(struct blockfs *b, struct inode *i, uint64_t off, unsigned 
 	return write_part(b, &e, false, off % size, zeros, len);
 }
 
-/* Nothing of a file lies behind the disk's end? */
-static bool is_within(struct blockfs *b, struct inode *i, uint64_t first, uint64_t last)
+/* Has a file the disk's last block at or after @first? What lies behind it is none. */
+static int has_last_block(struct blockfs *b, struct inode *i, uint64_t first)
 {
+	uint64_t end = ext2fs_blocks_count(b->fs->super);
 	struct extent e;
+	int found = 0;
 
-	for (uint64_t at = first; at < last && at < UINT32_MAX; at += e.n)
-		if (file_map(b, i, at, UINT32_MAX - at, &e) < 0)
-			return false;
-	return true;
+	if (!(i->raw.i_flags & EXT4_EXTENTS_FL))
+		return 0;
+	for (uint64_t at = first; at < UINT32_MAX; at += e.n) {
+		int ret = file_map(b, i, at, UINT32_MAX - at, &e);
+
+		if (ret < 0)
+			return ret;
+		found |= e.place && e.place + e.n == end;
+	}
+	return found;
 }
 
 /* libext2fs 1.47 takes an extent that ends with the disk's last block for one behind
- * its end: so for a moment there is one more. */
+ * its end, and loses it: so for a moment there is one block more. */
 int file_free(struct blockfs *b, struct inode *i, uint64_t first, uint64_t last)
 {
 	uint64_t end = ext2fs_blocks_count(b->fs->super);
-	errcode_t err = ext2fs_punch(b->fs, i->ino, inode_base(i), NULL, first, last);
+	bool more = has_last_block(b, i, first) == 1;
+	errcode_t err;
 
-	if (err != EXT2_ET_BAD_BLOCK_NUM)
-		return blockfs_error(err);
-	if (inode_read(b, i->ino, i) < 0 || !is_within(b, i, first, last))
-		return -EUCLEAN;
-	ext2fs_blocks_count_set(b->fs->super, end + 1);
+	if (more)
+		ext2fs_blocks_count_set(b->fs->super, end + 1);
 	err = ext2fs_punch(b->fs, i->ino, inode_base(i), NULL, first, last);
 	ext2fs_blocks_count_set(b->fs->super, end);
 	return blockfs_error(err);
