@@ -24,9 +24,11 @@ static uint64_t hole_blocks(ext2_extent_handle_t h, uint64_t at, uint64_t n)
 
 	if (ext2fs_extent_get(h, EXT2_EXTENT_CURRENT, &e))
 		return n;
-	if (e.e_lblk <= at && ext2fs_extent_get(h, EXT2_EXTENT_NEXT_LEAF, &e))
-		return n;
-	return e.e_lblk > at ? MIN(n, e.e_lblk - at) : 1;
+	/* It may be an index above the leaves. */
+	while (e.e_lblk <= at)
+		if (ext2fs_extent_get(h, EXT2_EXTENT_NEXT_LEAF, &e))
+			return n;
+	return MIN(n, e.e_lblk - at);
 }
 
 static int map_extent(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n, struct extent *ret)
