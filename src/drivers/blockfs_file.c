@@ -296,7 +296,7 @@ static ssize_t write_some(struct blockfs *b, struct inode *i, uint64_t off, cons
 		return ret;
 	part = MIN(part, e.n * size - skip);
 	ret = part % size ? write_part(b, &e, fresh, skip, data, part) :
-			    block_io_write(b->cache.fd, data, part, e.place * size);
+			    block_io_write(b->cache.fd, memcpy(b->buf, data, part), part, e.place * size);
 	b->data_dirty = true;
 	if (ret == 0 && e.unwritten)
 		ret = set_written(b, i, at, &e);

@@ -22,6 +22,11 @@
 #define CLEAN_BYTES (32u << 20)
 #define RUN_BYTES (1u << 20)	/* written at once */
 
+/*
+ * The disk is a file past the page cache, whose host cuts what is long where a page of
+ * the buffer ends: so that no sector is cut, buffers begin with a page.
+ */
+
 /* ---- the disk ---------------------------------------------------------- */
 
 int block_io_read(int fd, void *buf, size_t len, uint64_t off)
@@ -191,7 +196,7 @@ int block_cache_dirty(struct block_cache *c, struct block ***ret)
 int block_cache_write(struct block_cache *c, struct block **b, unsigned n)
 {
 	unsigned most = MAX(RUN_BYTES / c->size, 1u), run;
-	cleanup_free char *buf = malloc((size_t)most * c->size);
+	cleanup_free char *buf = aligned_alloc(4096, MAX((size_t)most * c->size, (size_t)4096));
 	int ret = buf ? 0 : -ENOMEM;
 
 	for (unsigned i = 0; ret == 0 && i < n; i += run) {

@@ -576,7 +576,7 @@ int journal_write(struct blockfs *b, struct block **blocks, unsigned n)
 	struct journal *j = &b->journal;
 	uint32_t half = (j->n - j->first) / 2, start = j->first + (j->seq & 1 ? half : 0), at = start;
 	uint32_t per = tags_per_block(j);
-	cleanup_free char *buf = malloc((size_t)(per + 1) * j->size);
+	cleanup_free char *buf = aligned_alloc(4096, ((size_t)(per + 1) * j->size + 4095) / 4096 * 4096);
 	int ret = buf ? 0 : -ENOMEM;
 
 	if (n + n / per + 2 > half)

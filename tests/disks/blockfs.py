@@ -113,6 +113,18 @@ E
 
 
 @test("disks")
+def blockfs_large_writes(case):
+    """Of a mebibyte, from wherever in memory."""
+    guests = have(case)
+    path = image(case, "ext4")
+    r = guests.run({"0.image": path}, MOUNT + "dd if=/dev/urandom of=/tmp/o/a bs=1M count=20 2>/dev/null\n"
+                   "dd if=/tmp/o/a of=/tmp/m/a bs=1M conv=fsync 2>/dev/null; umount /tmp/m; mount -t ubd /dev/ubd0 /tmp/m\n"
+                   "cmp /tmp/o/a /tmp/m/a && echo same; umount /tmp/m")
+    case.equal("the file", r.out, "same\n")
+    check(case, path)
+
+
+@test("disks")
 def blockfs_full(case):
     """No space is said in time to be heard, and all of it comes back."""
     guests = have(case)
