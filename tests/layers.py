@@ -29,7 +29,8 @@ ALSO = {
     "kernel/boot.c": {"drivers/"},		# starts the drivers
     "kernel/guest_disks.c": {"drivers/disks.h"},	# opens and serves them
     "kernel/block_files.c": {"drivers/disks.h"},	# shows them
-    "kernel/guest_mount.c": {"drivers/blockfs.h"},	# gives it to who serves it
+    "kernel/guest_mount.c": {"drivers/blockfs.h", "drivers/disks.h"},	# gives it to who serves it
+    "kernel/mount_server.c": {"drivers/disks.h"},	# sees by them whether it hangs
     "kernel/stats.c": {"drivers/disks.h"},	# asks for theirs
     "kernel/control.c": {"drivers/console.h", "drivers/disk.h"},	# hands the console to weir console
     "kernel/kernel.c": {"drivers/console.h"},	# and to the monitor; was a part of boot.c

@@ -30,7 +30,7 @@ struct ubd_node *ubd_nodes_add(struct ubd_nodes *s, const struct ubd_node *as)
 		return NULL;
 	*n = *as;
 	n->whole = n->part ? s->node[n->disk][0] : n;
-	n->ino = ++s->generation << 16 | (n->disk + 1) << 8 | n->part;
+	n->ino = ubd_ino(++s->generation, n->disk, n->part);
 	s->node[n->disk][n->part] = n;
 	return n;
 }
@@ -69,7 +69,7 @@ static struct ubd_nodes *nodes_of(fuse_req_t req)
 
 struct ubd_node *ubd_node_of(fuse_req_t req, fuse_ino_t ino)
 {
-	unsigned disk = (ino >> 8 & 0xff) - 1, part = ino & 0xff;
+	unsigned disk = ubd_ino_disk(ino), part = ubd_ino_part(ino);
 	struct ubd_node *n = disk < UBD_MAX_DISKS && part < UBD_MAX_NODES ? nodes_of(req)->node[disk][part] :
 									      NULL;
 

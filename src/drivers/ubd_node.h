@@ -45,6 +45,29 @@ struct ubd_node {
 
 #define UBD_MAX_NODES (1 + PARTITIONS_MAX)	/* of a disk */
 
+/* A node's inode number says which it is, and is of no other later. */
+static inline uint64_t ubd_ino(uint64_t generation, unsigned disk, unsigned part)
+{
+	return generation << 16 | (disk + 1) << 8 | part;
+}
+
+static inline unsigned ubd_ino_disk(uint64_t ino)
+{
+	return (ino >> 8 & 0xff) - 1;
+}
+
+static inline unsigned ubd_ino_part(uint64_t ino)
+{
+	return ino & 0xff;
+}
+
+/* Have two nodes bytes in common? Partitions of one disk have not. */
+static inline bool ubd_ino_overlap(uint64_t a, uint64_t b)
+{
+	return ubd_ino_disk(a) == ubd_ino_disk(b) &&
+	       (ubd_ino_part(a) == ubd_ino_part(b) || !ubd_ino_part(a) || !ubd_ino_part(b));
+}
+
 /* What becomes of a disk's partitions: BLKRRPART and BLKPG. */
 struct ubd_change {
 	enum { UBD_CHANGE_NONE, UBD_CHANGE_REREAD, UBD_CHANGE_ADD, UBD_CHANGE_DELETE, UBD_CHANGE_RESIZE } what;

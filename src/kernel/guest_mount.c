@@ -6,7 +6,8 @@
  * rights and in its place; between the two a process of its own reads it
  * (ns/mounter.c) and serves it from then on (drivers/blockfs.c). Each has a socket
  * to here: a byte is answered by a byte as long as it is mounted, and the socket
- * closes once all is written. So an umount is not over before that.
+ * closes once all is written. So an umount is not over before that, unless the
+ * process hangs (kernel/mount_server.c).
  */
 #include "kernel/guest_mount.h"
 
@@ -18,28 +19,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include "drivers/blockfs.h"
+#include "drivers/disks.h"
 #include "kernel/cleanup.h"
 #include "kernel/log.h"
+#include "kernel/mount_server.h"
 #include "kernel/util.h"
 #include "ns/rights.h"
 #include "passthrough/confine.h"
 #include "passthrough/hostcall.h"
 
-#define END_PATIENCE 60		/* seconds, for a disk to take what was written */
-
 struct one {
 	struct one *next;
-	uint64_t disk;		/* its inode in /dev/ubd */
-	int control;
-	char source[64];
+	struct mount_server server;
 };
 
 struct guest_mounts {
 	pthread_mutex_t lock;
+	atomic_bool ending;	/* the guest is: nothing new is mounted */
 	struct one *first;
 };
 
@@ -190,105 +188,123 @@ static int attach(struct kernel *k, const struct caller *who, const char *target
 	return agent_act(&k->agent, &act);
 }
 
+/* A partition is a part of its disk, which is not mounted beside it. */
 static bool in_use(const struct guest_mounts *g, uint64_t disk)
 {
 	for (const struct one *o = g->first; o; o = o->next)
-		if (o->disk == disk)
+		if (ubd_ino_overlap(o->server.disk, disk))
 			return true;
 	return false;
 }
 
-/* The last one is not to be mounted after all: waits for its end. */
-static void end_one(struct guest_mounts *g)
+/* It has ended, or is killed. */
+static void forget(struct one **at)
 {
-	struct one *o = g->first;
-	char byte;
+	struct one *o = *at;
 
-	shutdown(o->control, SHUT_WR);
-	while (host_result(recv(o->control, &byte, 1, 0)) > 0)
-		;
-	g->first = o->next;
-	close(o->control);
+	*at = o->next;
 	free(o);
 }
 
-/* The lock is held: one at a time. */
-static int mount_one(struct kernel *k, const struct caller *who, const struct guest_mount *m)
+static int open_disks(struct kernel *k, const struct caller *who, const char *path, struct mount_request *rq,
+		      uint64_t *ret_ino)
 {
-	struct mount_request rq = { .readonly = m->flags & MS_RDONLY, .attrs = attributes(m->flags) };
-	struct mount_reply why;
-	cleanup_fd int disk = -1, tree = -1;
-	struct one *o;
-	uint64_t ino = 0;
-	int control, ret;
+	int disk = open_disk(k, who, path, O_RDWR, ret_ino);
 
-	snprintf(rq.type, sizeof(rq.type), "%.7s", m->type);
-	snprintf(rq.source, sizeof(rq.source), "%.63s", m->source);
-	disk = open_disk(k, who, m->source, O_RDWR, &ino);
-	if (disk == -EROFS && rq.readonly) {
-		rq.disk_readonly = true;
-		disk = open_disk(k, who, m->source, O_RDONLY, &ino);
+	if (disk == -EROFS && rq->readonly) {
+		rq->disk_readonly = true;
+		disk = open_disk(k, who, path, O_RDONLY, ret_ino);
 	}
-	if (disk < 0)
-		return disk;
-	if (in_use(k->mounts, ino))
-		return -EBUSY;
-	o = calloc(1, sizeof(*o));
-	tree = o ? mounter_mount(k->agent.mounter, &rq, disk, &control, &why) : -ENOMEM;
+	return disk;
+}
+
+/* A server, first of the list, and its mount. */
+static int start_one(struct kernel *k, const struct mount_request *rq, int disk, uint64_t ino)
+{
+	struct one *o = calloc(1, sizeof(*o));
+	struct mount_reply why;
+	int tree;
+
+	if (!o)
+		return -ENOMEM;
+	o->server = (struct mount_server){ .disks = k->disks, .disk = ino, .hurry = &k->mounts->ending };
+	snprintf(o->server.source, sizeof(o->server.source), "%s", rq->source);
+	tree = mount_server_start(&o->server, k->agent.mounter, rq, disk, &why);
 	if (tree < 0) {
-		log_warn("mount: %s: %s", rq.source, o ? why.text : "no memory");
+		log_warn("mount: %s: %s", rq->source, why.text);
 		free(o);
 		return tree;
 	}
-	*o = (struct one){ .next = k->mounts->first, .disk = ino, .control = control };
-	snprintf(o->source, sizeof(o->source), "%s", rq.source);
+	o->next = k->mounts->first;
 	k->mounts->first = o;
+	return tree;
+}
+
+/* It is not to be mounted after all; unless the guest's end was sooner. */
+static void drop(struct guest_mounts *g, uint64_t disk)
+{
+	struct one **at = &g->first;
+
+	pthread_mutex_lock(&g->lock);
+	while (*at && (*at)->server.disk != disk)
+		at = &(*at)->next;
+	if (*at) {
+		mount_server_end(&(*at)->server);
+		mount_server_wait(&(*at)->server, host_now());
+		forget(at);
+	}
+	pthread_mutex_unlock(&g->lock);
+}
+
+/* The lock is not held where the guest's paths are walked: that may take for ever. */
+static int mount_disk(struct kernel *k, const struct caller *who, const struct guest_mount *m,
+		      struct mount_request *rq)
+{
+	struct guest_mounts *g = k->mounts;
+	cleanup_fd int disk = -1, tree = -1;
+	uint64_t ino = 0;
+	int ret;
+
+	disk = open_disks(k, who, m->source, rq, &ino);
+	if (disk < 0)
+		return disk;
+	pthread_mutex_lock(&g->lock);
+	if (atomic_load(&g->ending))
+		tree = -EINTR;
+	else
+		tree = in_use(g, ino) ? -EBUSY : start_one(k, rq, disk, ino);
+	pthread_mutex_unlock(&g->lock);
+	if (tree < 0)
+		return tree;
 	ret = attach(k, who, m->target, tree);
 	if (ret < 0)
-		end_one(k->mounts);
-	log_info("mount: %s: %s%s", rq.source, ret < 0 ? strerror(-ret) : rq.type, rq.readonly ? ", ro" : "");
+		drop(g, ino);
+	log_info("mount: %s: %s%s", rq->source, ret < 0 ? strerror(-ret) : rq->type, rq->readonly ? ", ro" : "");
 	return ret;
 }
 
 long guest_mount(struct kernel *k, const struct caller *who, const struct guest_mount *m)
 {
+	struct mount_request rq = { .readonly = m->flags & MS_RDONLY, .attrs = attributes(m->flags) };
 	int ret = check_options(m->data);
 
-	if (ret < 0)
-		return ret;
-	pthread_mutex_lock(&k->mounts->lock);
-	ret = mount_one(k, who, m);
-	pthread_mutex_unlock(&k->mounts->lock);
-	return ret;
+	snprintf(rq.type, sizeof(rq.type), "%.7s", m->type);
+	snprintf(rq.source, sizeof(rq.source), "%.63s", m->source);
+	return ret < 0 ? ret : mount_disk(k, who, m, &rq);
 }
 
 /* ---- unmounting ------------------------------------------------------------------------- */
-
-/* Is it mounted still? Waits for what it writes if it is not. */
-static bool is_mounted(const struct one *o)
-{
-	char byte = 0;
-
-	return host_result(send(o->control, &byte, 1, MSG_NOSIGNAL)) == 1 &&
-	       host_result(recv(o->control, &byte, 1, 0)) == 1;
-}
 
 void guest_mounts_settle(struct kernel *k)
 {
 	if (!k->mounts)
 		return;
 	pthread_mutex_lock(&k->mounts->lock);
-	for (struct one **at = &k->mounts->first; *at;) {
-		struct one *o = *at;
-
-		if (is_mounted(o)) {
-			at = &o->next;
-			continue;
-		}
-		log_info("mount: %s is unmounted", o->source);
-		*at = o->next;
-		close(o->control);
-		free(o);
+	for (struct one **at = &k->mounts->first; *at && !atomic_load(&k->mounts->ending);) {
+		if (mount_server_mounted(&(*at)->server))
+			at = &(*at)->next;
+		else
+			forget(at);
 	}
 	pthread_mutex_unlock(&k->mounts->lock);
 }
@@ -304,30 +320,23 @@ int guest_mounts_init(struct kernel *k, struct ns_error *err)
 	return 0;
 }
 
+/* A thread may still be at a mount(2) of a task that was killed: what it looks at stays. */
 void guest_mounts_exit(struct kernel *k)
 {
-	const struct timeval patience = { .tv_sec = END_PATIENCE };
 	struct guest_mounts *g = k->mounts;
-	char byte;
+	uint64_t since;
 
 	if (!g)
 		return;
-	/* All at once, and then each is waited for; one that never answers is killed with
-	 * the mounter. */
-	for (struct one *o = g->first; o; o = o->next) {
-		host_result(setsockopt(o->control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)));
-		shutdown(o->control, SHUT_WR);
-	}
+	atomic_store(&g->ending, true);
+	pthread_mutex_lock(&g->lock);
+	/* All at once, and then each is waited for. */
+	since = host_now();
+	for (struct one *o = g->first; o; o = o->next)
+		mount_server_end(&o->server);
 	while (g->first) {
-		struct one *o = g->first;
-
-		while (host_result(recv(o->control, &byte, 1, 0)) > 0)
-			;
-		g->first = o->next;
-		close(o->control);
-		free(o);
+		mount_server_wait(&g->first->server, since);
+		forget(&g->first);
 	}
-	pthread_mutex_destroy(&g->lock);
-	free(g);
-	k->mounts = NULL;
+	pthread_mutex_unlock(&g->lock);
 }

@@ -6,7 +6,7 @@
  * which it is mounted. The agent leaves the host's files before the guest runs; so
  * this process is forked from it earlier, and keeps of the host that device alone.
  *
- * It ends with the guest kernel's end of its socket; so does each that it forked.
+ * It ends with the guest kernel's end of its socket, and each that it forked with it.
  */
 #include "ns/mounter.h"
 
@@ -58,9 +58,27 @@ static int take_ids(void)
 	return ret < 0 ? ret : host_call(SYS_setresuid, 0, 0, 0);
 }
 
+/* Whatever it is at: it ends with the mounter, which ends with the guest kernel. Other
+ * ids make the host forget that, so they are taken before. */
+static int die_with_mounter(int mounter)
+{
+	int ret = host_result(prctl(PR_SET_PDEATHSIG, SIGKILL));
+
+	return ret == 0 && getppid() != mounter ? -ESRCH : ret;
+}
+
+/* Before anything is read: who is to be killed if it hangs. */
+static int introduce(int reply)
+{
+	struct mount_reply r = { .result = 0 };
+	cleanup_fd int pidfd = host_pidfd_open(getpid(), 0);
+
+	return pidfd < 0 ? pidfd : host_send(reply, &r, sizeof(r), &pidfd, 1);
+}
+
 /* The file system, read, and its mount. */
-static int prepare(const struct mounter_fs *ops, const struct mount_request *rq, int disk, void **fs,
-		   int *ret_device, struct mount_reply *r)
+static int prepare(const struct mounter_fs *ops, const struct mount_request *rq, int disk, int mounter,
+		   void **fs, int *ret_device, struct mount_reply *r)
 {
 	cleanup_fd int device = host_open("/fuse", O_RDWR, 0);
 	int ret = device < 0 ? device : take_ids();
@@ -69,6 +87,9 @@ static int prepare(const struct mounter_fs *ops, const struct mount_request *rq,
 		snprintf(r->text, sizeof(r->text), "/dev/fuse: %s", strerror(-ret));
 		return ret;
 	}
+	ret = die_with_mounter(mounter);
+	if (ret < 0)
+		return ret;
 	ret = ops->open(rq, disk, fs, r->text, sizeof(r->text));
 	if (ret < 0)
 		return ret;
@@ -81,7 +102,7 @@ static int prepare(const struct mounter_fs *ops, const struct mount_request *rq,
 }
 
 static void __attribute__((noreturn)) serve(const struct mounter_fs *ops, const struct mount_request *rq,
-					    int fds[HOST_MAX_FDS])
+					    int mounter, int fds[HOST_MAX_FDS])
 {
 	struct mount_reply r = { .result = 0 };
 	int device = -1, mount, ret;
@@ -89,9 +110,9 @@ static void __attribute__((noreturn)) serve(const struct mounter_fs *ops, const 
 
 	prctl(PR_SET_NAME, "weir-blockfs");
 	signal(SIGCHLD, SIG_DFL);
-	/* Whatever it is at: the mounter ends with the guest kernel. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	mount = prepare(ops, rq, fds[FD_DISK], &fs, &device, &r);
+	if (introduce(fds[FD_REPLY]) < 0)
+		_exit(1);
+	mount = prepare(ops, rq, fds[FD_DISK], mounter, &fs, &device, &r);
 	r.result = MIN(mount, 0);
 	ret = mount < 0 ? 0 : ops->confine();
 	if (ret < 0) {
@@ -168,7 +189,7 @@ static int keep_socket(int sock)
 static void __attribute__((noreturn)) run(const struct mounter_fs *ops, const char *place, int sock)
 {
 	struct mount_request rq;
-	int fds[HOST_MAX_FDS], ret;
+	int fds[HOST_MAX_FDS], self = getpid(), ret;
 
 	prctl(PR_SET_NAME, "weir-mounter");
 	prctl(PR_SET_DUMPABLE, 0);
@@ -186,7 +207,7 @@ static void __attribute__((noreturn)) run(const struct mounter_fs *ops, const ch
 	while (ret >= 0 && host_recv(sock, &rq, sizeof(rq), fds) == sizeof(rq)) {
 		if (fds[FD_DISK] >= 0 && host_result(fork()) == 0) {
 			close(sock);
-			serve(ops, &rq, fds);
+			serve(ops, &rq, self, fds);
 		}
 		for (int i = 0; i < HOST_MAX_FDS; i++)
 			cleanup_fd_p(&fds[i]);
@@ -205,28 +226,30 @@ int mounter_fork(const struct mounter_fs *fs, const char *place, int sock)
 
 /* ---- the guest kernel's side --------------------------------------------------- */
 
-int mounter_mount(int sock, const struct mount_request *rq, int disk, int *ret_control,
-		  struct mount_reply *why)
+int mounter_mount(int sock, const struct mount_request *rq, int disk)
 {
-	int sv[2], fds[HOST_MAX_FDS], ret;
-	ssize_t n;
+	int sv[2], ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
 
-	*why = (struct mount_reply){ .result = 0 };
-	ret = host_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv));
 	if (ret < 0)
 		return ret;
 	ret = host_send(sock, rq, sizeof(*rq), (int[]){ sv[1], disk }, 2);
 	close(sv[1]);
-	n = ret < 0 ? ret : host_recv(sv[0], why, sizeof(*why), fds);
-	why->text[sizeof(why->text) - 1] = '\0';
-	if (n == sizeof(*why) && why->result == 0 && fds[0] >= 0) {
-		*ret_control = sv[0];
-		return fds[0];
-	}
+	if (ret == 0)
+		return sv[0];
 	close(sv[0]);
-	if (n != sizeof(*why)) {
-		snprintf(why->text, sizeof(why->text), "the process that reads the disk has died");
-		return -EIO;
-	}
-	return MIN(why->result, -1);
+	return ret;
+}
+
+int mounter_reply(int control, struct mount_reply *r)
+{
+	int fds[HOST_MAX_FDS];
+	ssize_t n = host_recv(control, r, sizeof(*r), fds);
+
+	r->text[sizeof(r->text) - 1] = '\0';
+	if (n == sizeof(*r) && r->result == 0 && fds[0] >= 0)
+		return fds[0];
+	if (n == sizeof(*r))
+		return MIN(r->result, -1);
+	snprintf(r->text, sizeof(r->text), "the process that reads the disk has died");
+	return -EIO;
 }

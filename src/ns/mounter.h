@@ -53,11 +53,18 @@ int mounter_fork(const struct mounter_fs *fs, const char *place, int sock);
 /**
  * mounter_mount() - In the guest kernel: a new file system
  * @sock: the kernel's end
+ * @disk: stays the caller's
  *
- * Return: the mount, detached, the caller's, and in @ret_control the socket to who
- * serves it; or a negative errno with @why.
+ * Return: the socket to who will serve it, the caller's, or a negative errno.
  */
-int mounter_mount(int sock, const struct mount_request *rq, int disk, int *ret_control,
-		  struct mount_reply *why);
+int mounter_mount(int sock, const struct mount_request *rq, int disk);
+
+/**
+ * mounter_reply() - The next of the two messages that come on it
+ *
+ * Return: the caller's: first a pidfd of who serves, then the mount, detached; or a
+ * negative errno with @r.
+ */
+int mounter_reply(int control, struct mount_reply *r);
 
 #endif

@@ -245,12 +245,14 @@ bool view_is_attached(void)
 
 /* ---- keeping it there -------------------------------------------------- */
 
+/* Without asking who serves it: that may be what hangs, and is therefore unmounted. */
 static bool is_ours(const char *path, int flags)
 {
 	cleanup_fd int fd = path ? host_open(path, O_PATH | flags, 0) : -1;
-	struct stat st;
+	struct statx sx;
 
-	return fd >= 0 && host_result(fstat(fd, &st)) == 0 && st.st_dev == view.dev;
+	return fd >= 0 && host_result(statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &sx)) == 0 &&
+	       makedev(sx.stx_dev_major, sx.stx_dev_minor) == view.dev;
 }
 
 /* Something of /proc or /sys that our files may lie in? */

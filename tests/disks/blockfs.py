@@ -12,40 +12,13 @@ import shutil
 import sys
 import time
 
-from harness import Failed, Skipped, test
+from harness import test
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from disk_guests import ALL, Guests, disk, need  # noqa: E402
-
-KINDS = {
-    "ext4": ("-t", "ext4"),
-    "ext4 with blocks of 1 KiB": ("-t", "ext4", "-b", "1024"),
-    "ext4 with large inodes and no checksums": ("-t", "ext4", "-I", "512", "-O", "^metadata_csum,^64bit"),
-    "ext3": ("-t", "ext3"),
-    "ext2": ("-t", "ext2", "-b", "2048"),
-}
-
-
-def have(case):
-    need("mke2fs", "e2fsck")
-    if "libext2fs" in case.weir("version").out:
-        raise Skipped("this weir was built without libext2fs")
-    return Guests(case)
-
-
-def image(case, kind, size="96M", name="image"):
-    path = os.path.join(case.directory(), name)
-    disk(case, "create", "--force", "--size", size, path)
-    case.status(case.command(["/sbin/mke2fs", "-q", "-F", *KINDS[kind], path]), 0)
-    return path
-
-
-def check(case, path):
-    r = case.command(["/sbin/e2fsck", "-f", "-n", path])
-    if r.status:
-        raise Failed("e2fsck: " + r.out + r.err)
+from disk_ext import KINDS, check, have, image  # noqa: E402
+from disk_guests import ALL, disk  # noqa: E402
 
 
 def program(case):

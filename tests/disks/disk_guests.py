@@ -104,3 +104,13 @@ class Guests:
 
 
 ALL = ("root", "user", "single")
+
+# Each line that it is told, run.
+SHELL = "echo ready; while read -r x; do eval \"$x\" || echo failed; done"
+
+
+def tell(p, line):
+    """A line for the guest's shell; what it says next."""
+    p.stdin.write(line.encode() + b"\n")
+    p.stdin.flush()
+    return p.stdout.readline().decode().rstrip("\n")

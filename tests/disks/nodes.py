@@ -10,7 +10,7 @@ from harness import test
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from disk_guests import ALL, Guests, disk, need, random_image, read  # noqa: E402
+from disk_guests import ALL, SHELL, Guests, disk, need, random_image, read, tell  # noqa: E402
 
 TABLE = r"printf ',4M,L\n,8M,E\n,,L\n,2M,L\n,1M,L\n' | sfdisk -q --wipe always /dev/ubd0"
 
@@ -155,16 +155,6 @@ def counted(case):
 
 
 # ---- disks that come and go --------------------------------------------------
-
-def tell(p, line):
-    """A line for the guest's shell; what it says next."""
-    p.stdin.write(line.encode() + b"\n")
-    p.stdin.flush()
-    return p.stdout.readline().decode().rstrip("\n")
-
-
-SHELL = "echo ready; while read -r x; do eval \"$x\" || echo failed; done"
-
 
 @test("disks", users=ALL)
 def added_and_removed(case):

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""mounts.py - processes that serve file systems of disks, killed and hung; partitions, mounted"""
+
+import json
+import os
+import signal
+import sys
+
+import harness
+from harness import Failed, test
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from disk_ext import check, have, image  # noqa: E402
+from disk_guests import ALL, SHELL, disk, need, read, tell  # noqa: E402
+
+# mount(2) and umount2(2), and nothing that mount(8) looks at besides.
+CALLS = """mkdir -p /tmp/m /tmp/n; cat >/tmp/calls.py <<'E'
+import ctypes, errno, sys
+libc = ctypes.CDLL(None, use_errno=True)
+do, *args = sys.argv[1:]
+args = [a.encode() for a in args]
+r = libc.mount(args[0], args[1], b"ubd", 0, None) if do == "mount" else libc.umount2(args[0], 0)
+print("ok" if r == 0 else errno.errorcode[ctypes.get_errno()], flush=True)
+E
+call() { python3 /tmp/calls.py "$@"; }
+"""
+KEPT = "echo kept >/tmp/m/kept; sync /tmp/m/kept; echo lost >/tmp/m/other; echo ok"
+AGAIN = CALLS + "call mount /dev/ubd0 /tmp/m; cat /tmp/m/kept; umount /tmp/m"
+
+
+def named(p, name):
+    """The processes of this name below weir run."""
+    fields = [(pid, harness.stat_fields(pid)) for pid in harness.descendants(p.pid)]
+    return [pid for pid, f in fields if f and f[2] == name]
+
+
+def one(p, name):
+    pids = named(p, name)
+    if len(pids) != 1:
+        raise Failed(f"{len(pids)} processes are {name}")
+    return pids[0]
+
+
+def gone(pid):
+    fields = harness.stat_fields(pid)
+    return not fields or fields[1] == "Z"
+
+
+def mounted(case):
+    """A guest that has mounted its disk, and what serves it."""
+    guests = have(case)
+    path = image(case, "ext4", "16M")
+    p = guests.start({"0.image": path}, CALLS + SHELL)
+    case.equal("mount", tell(p, "call mount /dev/ubd0 /tmp/m"), "ok")
+    case.equal("a file", tell(p, KEPT), "ok")
+    return guests, path, p, one(p, "weir-blockfs")
+
+
+def mounted_again(case, p, path):
+    case.equal("mount", tell(p, "call mount /dev/ubd0 /tmp/m"), "ok")
+    case.equal("what was synced", tell(p, "cat /tmp/m/kept"), "kept")
+    p.communicate(b"umount /tmp/m\n", timeout=90)
+    check(case, path)
+
+
+@test("disks", users=ALL)
+def server_is_killed(case):
+    """The guest goes on without it, and mounts the disk again: the journal has what was synced."""
+    _, path, p, server = mounted(case)
+    os.kill(server, signal.SIGKILL)
+    case.true("it is there still", harness.wait_until(lambda: gone(server), 20))
+    case.matches("its files", tell(p, "cat /tmp/m/kept 2>&1 | tail -1"), "not connected|aborted")
+    case.equal("umount", tell(p, "call umount /tmp/m"), "ok")
+    mounted_again(case, p, path)
+
+
+@test("disks", users=ALL)
+def server_hangs(case):
+    """umount ends without it, the log says so, and the disk can be mounted again."""
+    _, path, p, server = mounted(case)
+    os.kill(server, signal.SIGSTOP)
+    case.equal("umount", tell(p, "call umount /tmp/m"), "ok")
+    case.true("it is there still", harness.wait_until(lambda: gone(server), 20))
+    case.matches("the log", case.weir("log", p.guest).out, "mount: /dev/ubd0: .* does not answer and is killed")
+    mounted_again(case, p, path)
+
+
+@test("disks", users=ALL)
+def guest_ends_with_a_server_that_hangs(case):
+    guests, path, p, server = mounted(case)
+    os.kill(server, signal.SIGSTOP)
+    p.stdin.close()
+    case.equal("weir run", p.wait(90), 0)
+    case.true("the server is there still", harness.wait_until(lambda: gone(server), 20))
+    case.equal("what was synced", guests.run({"0.image": path}, AGAIN).out, "ok\nkept\n")
+    check(case, path)
+
+
+@test("disks", users=ALL)
+def kernel_is_killed_with_a_mount(case):
+    """Nothing is left, whether what serves it runs or hangs."""
+    for stop in (False, True):
+        before = harness.mount_lines()
+        guests, path, p, server = mounted(case)
+        if stop:
+            os.kill(server, signal.SIGSTOP)
+        below = harness.descendants(p.pid)
+        os.kill(json.loads(case.weir("stats", "--json", p.guest).out)["guest"]["kernel_pid"], signal.SIGKILL)
+        p.wait(60)
+        harness.wait_until(lambda: all(map(gone, below)), 20)
+        case.equal("processes that are left", [harness.stat_fields(pid) for pid in below if not gone(pid)], [])
+        case.equal("mounts that are left", [m for m in harness.mount_lines() if m not in before and "ubd" in m], [])
+        case.equal("what was synced", guests.run({"0.image": path}, AGAIN).out, "ok\nkept\n")
+        check(case, path)
+
+
+@test("disks")
+def mounter_hangs(case):
+    """mount(2) fails in the end, and works when it goes on."""
+    guests = have(case)
+    p = guests.start({"0.image": image(case, "ext4", "16M")}, CALLS + SHELL)
+    mounter = one(p, "weir-mounter")
+    os.kill(mounter, signal.SIGSTOP)
+    case.equal("mount", tell(p, "call mount /dev/ubd0 /tmp/m"), "ETIMEDOUT")
+    os.kill(mounter, signal.SIGCONT)
+    case.equal("mount", tell(p, "call mount /dev/ubd0 /tmp/m"), "ok")
+    case.true("who was too late stays", harness.wait_until(lambda: len(named(p, "weir-blockfs")) == 1, 20))
+    case.equal("umount", tell(p, "call umount /tmp/m"), "ok")
+
+
+@test("disks", users=ALL)
+def partitions_are_mounted(case):
+    """Each by itself, and not beside its disk."""
+    need("sfdisk")
+    guests = have(case)
+    path = os.path.join(case.directory(), "image")
+    disk(case, "create", "--size", "64M", path)
+    r = guests.run({"0.image": path}, CALLS +
+                   r"printf 'label: gpt\n,16M\n,40M\n' | sfdisk -q /dev/ubd0" "\n"
+                   "mke2fs -q -F -t ext4 /dev/ubd0p1; mke2fs -q -F -t ext2 /dev/ubd0p2\n"
+                   "call mount /dev/ubd0p1 /tmp/m; call mount /dev/ubd0p2 /tmp/n; call mount /dev/ubd0p1 /tmp/n\n"
+                   "call mount /dev/ubd0 /tmp/n; grep -o '^/dev/ubd0p. /tmp/.' /proc/mounts\n"
+                   "cp /bin/sh /tmp/m/; cp /tmp/m/sh /tmp/n/; umount /tmp/m; call mount /dev/ubd0 /tmp/m\n"
+                   "mount -t ubd -o ro /dev/ubd0p1 /tmp/m; cmp /tmp/m/sh /tmp/n/sh; umount /tmp/m /tmp/n\n"
+                   "call mount /dev/ubd0 /tmp/m")
+    case.equal("answers", r.out.splitlines(), ["ok", "ok", "EBUSY", "EBUSY", "/dev/ubd0p1 /tmp/m", "/dev/ubd0p2 /tmp/n",
+                                              "EBUSY", "EINVAL"])
+    for start, size in ((1, 16), (17, 40)):
+        part = os.path.join(case.directory(), "part")
+        with open(part, "wb") as f:
+            f.write(read(path)[start << 20:(start + size) << 20])
+        check(case, part)
