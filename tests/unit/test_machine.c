@@ -171,13 +171,14 @@ static const struct proc_node *node_of(const char *name)
 static void test_padded_stat(void **state)
 {
 	const struct proc_node *stat = node_of("stat");
+	struct machine_facts *f = facts();
 
 	for (size_t more = 0; more < 9; more++) {
 		struct text plain = {}, t = {};
 		char *line, *end, *word, *rest;
 
-		stat->render(facts(), 0, &plain);
-		stat->render(facts(), 0, &t);
+		stat->render(f, 0, &plain);
+		stat->render(f, 0, &t);
 		stat->pad(&t, plain.len + more);
 		assert_true(text_ok(&t));
 		assert_int_equal(t.len, plain.len + more);
@@ -196,19 +197,22 @@ static void test_padded_stat(void **state)
 		text_free(&plain);
 		text_free(&t);
 	}
+	free(f);
 }
 
 static void test_padded_too_long(void **state)
 {
 	const struct proc_node *stat = node_of("stat");
+	struct machine_facts *f = facts();
 	struct text t = {};
 	size_t len;
 
-	stat->render(facts(), 0, &t);
+	stat->render(f, 0, &t);
 	len = t.len;
 	stat->pad(&t, len - 5);
 	assert_int_equal(t.len, len);
 	text_free(&t);
+	free(f);
 }
 
 static void test_cpu_texts(void **state)
