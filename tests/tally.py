@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""tally.py STATUS [--meson TESTLOG] FILE - count what a test program printed
+"""tally.py STATUS [--meson TESTLOG [--unsteady]] FILE - count what a test program printed
+tally.py --failed TESTLOG - the names of the programs that failed, for meson test
 
     tally.py 0 build/check/guest.log
     tally.py 1 --meson build/meson-logs/testlog.json build/check/meson.log
 
 FILE is TAP; with --meson the TAP of each program is taken from Meson's log of the
-run, and a program without TAP counts as one test. STATUS is how the run ended: a
+run, and a program without TAP counts as one test; with --unsteady, what failed there
+has passed since. STATUS is how the run ended: a
 run that failed, or did not come to its plan's end, without a test that says so
 counts as one failure more. Prints failures, what was unsteady, then each reason for a skip with how
 often it came, and last "N passed, N failed, N skipped". Exit status 1 on failures.
@@ -81,8 +83,19 @@ def meson(tally, path):
                 tally.fail(f"{name}: {result.lower()}, status {entry.get('returncode')}", ["# " + x for x in err])
 
 
+def failed(path):
+    with open(path) as f:
+        return [e["name"].rpartition(" / ")[2] for e in map(json.loads, f) if e["result"] not in ("OK", "EXPECTEDFAIL", "SKIP")]
+
+
 def main():
     args = sys.argv[1:]
+    if len(args) == 2 and args[0] == "--failed":
+        print(*failed(args[1]))
+        return 0
+    unsteady = "--unsteady" in args[3:4]
+    if unsteady:
+        del args[3]
     if len(args) not in (2, 4) or (len(args) == 4 and args[1] != "--meson"):
         sys.exit(__doc__)
     status, log, tally = int(args[0]), args[-1], Tally()
@@ -99,6 +112,9 @@ def main():
     if (status != 0 or not whole) and not tally.failures:
         why = "took too long" if status in (124, 137) else f"ended with status {status}"
         tally.fail(f"{log}: {why}, no test said so", ["# " + x for x in text.splitlines()[-20:]])
+    if unsteady:
+        tally.passed += len(tally.failures)
+        tally.unsteady, tally.failures = tally.failures, []
     for what, *detail in tally.failures:
         print(f"FAILED  {what}")
         for line in detail:
