@@ -204,18 +204,18 @@ static uint64_t foreign_writes(const struct ubd_node *n)
 void ubd_dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct ubd_node *n = ubd_node_of(req, ino);
+	uint64_t foreign;
 
 	if (!n || (n->readonly && (fi->flags & O_ACCMODE) != O_RDONLY)) {
 		fuse_reply_err(req, n ? EROFS : ino == FUSE_ROOT_ID ? EISDIR : ENXIO);
 		return;
 	}
-	fi->keep_cache = n->opens > 0 || n->foreign_seen == foreign_writes(n);
+	foreign = foreign_writes(n);
+	fi->keep_cache = n->opens > 0 || n->foreign_seen == foreign;
 	fi->fh = fi->flags;
-	n->foreign_seen = foreign_writes(n);
-	n->opens++;
-	/* The caller was killed meanwhile: no RELEASE will come. */
-	if (fuse_reply_open(req, fi) < 0)
-		n->opens--;
+	/* Below zero: the caller was killed meanwhile, no RELEASE will come. */
+	if (fuse_reply_open(req, fi) == 0 && n->opens++ == 0)
+		n->foreign_seen = foreign;
 }
 
 /* A table that was written is read again when nobody else has the disk open, which

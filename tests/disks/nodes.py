@@ -85,6 +85,18 @@ def partition_and_disk_agree(case):
 
 
 @test("disks")
+def a_cache_that_was_kept_open_is_not_kept_for_ever(case):
+    """A second opener of a partition shares the first one's cache; who comes when both are gone sees the disk."""
+    need("sfdisk")
+    r = Guests(case).run({"0.image": image(case, "32M")},
+                         f"{TABLE}\necho old | dd of=/dev/ubd0p1 bs=512 conv=sync,notrunc 2>/dev/null\n"
+                         "exec 7</dev/ubd0p1; head -c 3 <&7\n"
+                         "echo new | dd of=/dev/ubd0 bs=512 seek=2048 conv=sync,notrunc 2>/dev/null\n"
+                         "exec 8</dev/ubd0p1 7<&- 8<&-; head -c 3 /dev/ubd0p1")
+    case.equal("what was read", r.out, "oldnew")
+
+
+@test("disks")
 def hostile_table(case):
     """A chain of tables that leads back to itself: no partitions, and a line in the log."""
     guests = Guests(case)
