@@ -317,8 +317,11 @@ void disks_stop(struct disks *s)
 		s->serving = false;
 	}
 	ubd_nodes_close(&s->nodes);
+	/* Readers of /proc ask until the agent ends. */
+	pthread_mutex_lock(&s->lock);
 	for (unsigned i = 0; i < DISKS_MAX; i++)
 		device_stop(&s->device[i]);
+	pthread_mutex_unlock(&s->lock);
 	event_exit(&s->ev);
 	cleanup_fd_p(&s->stop_src.fd);
 	cleanup_fd_p(&s->clock_src.fd);
