@@ -34,4 +34,8 @@ int cmd_version(int argc, char **argv);
 /* Print "weir: WHAT: WHY" and return @status. */
 int cmd_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Block SIGINT, SIGTERM and SIGHUP, which end a command that serves. Return: a descriptor
+ * that has them, signalfd(2), or why there is none. */
+int cmd_end_signals(void);
+
 #endif

@@ -15,11 +15,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -422,17 +420,11 @@ int cmd_calendar(int argc, char **argv)
 {
 	struct line l = { .listener = -1, .wanted = 1, .tod = time(NULL) * NSEC_PER_SEC };
 	cleanup_fd int signals = -1;
-	sigset_t ends;
 	int ret = parse_options(argc, argv, &l);
 
 	if (ret)
 		return ret;
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ends, NULL);
-	signals = host_result(signalfd(-1, &ends, SFD_CLOEXEC));
+	signals = cmd_end_signals();
 	if (signals < 0)
 		return cmd_fail(1, "calendar: signalfd: %s", strerror(-signals));
 	ret = listen_at(argv[optind], &l.listener);

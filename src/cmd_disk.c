@@ -12,6 +12,7 @@
 #include "disk_cmd.h"
 #include "drivers/ubd.h"
 #include "kernel/util.h"
+#include "passthrough/policy.h"
 #include "passthrough/policy_value.h"
 
 #define EXIT_FAILED 1
@@ -84,8 +85,6 @@ static int convert(const struct options *o, char **arg)
 	return disk_convert(arg[0], o->format, arg[1], o->force, &err) < 0 ? failed(&err) : 0;
 }
 
-#define DEFAULT_DEPTH 128
-
 /* Return: the number, or -1 after saying what one is. */
 static int parse_index(const char *s)
 {
@@ -99,7 +98,7 @@ static int parse_index(const char *s)
 
 static int add(const struct options *o, char **arg)
 {
-	uint64_t depth = DEFAULT_DEPTH;
+	uint64_t depth = POLICY_DISK_DEPTH;
 	int index = parse_index(arg[1]);
 
 	if (index < 0)

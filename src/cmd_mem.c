@@ -206,15 +206,6 @@ static const struct action *find_action(const char *name)
 	return NULL;
 }
 
-static int parse_deadline(const char *s, int64_t *ret)
-{
-	char with_sign[32];
-
-	/* A duration of a policy has a sign; here it is always ahead. */
-	snprintf(with_sign, sizeof(with_sign), "+%s", s);
-	return *s == '-' || *s == '+' || policy_parse_duration(with_sign, ret) < 0 || *ret <= 0 ? -1 : 0;
-}
-
 static int parse_words(int n, char **word, struct mem_options *o)
 {
 	const struct action *a;
@@ -272,7 +263,7 @@ int cmd_mem(int argc, char **argv)
 			return usage();
 		}
 	}
-	if (parse_deadline(deadline, &o.deadline_ns) < 0)
+	if (policy_parse_span(deadline, &o.deadline_ns) < 0 || o.deadline_ns <= 0)
 		return cmd_fail(EXIT_USAGE, "mem: --deadline %s: write a duration such as 500ms or 10s",
 				deadline);
 	if (o.all)

@@ -8,11 +8,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -92,15 +90,9 @@ static int run_broker(struct memd *d, uint64_t interval_ns)
 	cleanup_fd int signals = -1;
 	struct state state;
 	char why[256];
-	sigset_t ends;
 	int ret;
 
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ends, NULL);
-	signals = host_result(signalfd(-1, &ends, SFD_CLOEXEC));
+	signals = cmd_end_signals();
 	if (signals < 0)
 		return cmd_fail(1, "memd: signalfd: %s", strerror(-signals));
 	ret = state_create(STATE_BROKER, &state, why, sizeof(why));
@@ -201,13 +193,9 @@ struct memd_options {
 
 static int parse_interval(const char *option, const char *s, uint64_t *ret)
 {
-	char with_sign[32];
 	int64_t ns;
 
-	/* A duration of a policy has a sign; here it is always ahead. */
-	snprintf(with_sign, sizeof(with_sign), "+%s", s);
-	if (*s == '-' || *s == '+' || policy_parse_duration(with_sign, &ns) < 0 ||
-	    ns < (int64_t)LEAST_INTERVAL_NS || ns > (int64_t)MOST_INTERVAL_NS)
+	if (policy_parse_span(s, &ns) < 0 || ns < (int64_t)LEAST_INTERVAL_NS || ns > (int64_t)MOST_INTERVAL_NS)
 		return cmd_fail(EXIT_USAGE, "memd: --%s %s: write a duration from 50ms to 1h such as 1s",
 				option, s);
 	*ret = ns;

@@ -3,12 +3,15 @@
  * main.c - the weir command: a word, and who does it
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 #include "cmd.h"
 #include "kernel/util.h"
+#include "passthrough/hostcall.h"
 
 static const struct command {
 	const char *name;
@@ -36,6 +39,18 @@ static const struct command {
 	{ "policy",	cmd_policy,	"check, show, explain, compare, learn and test policies" },
 	{ "version",	cmd_version,	"version and built-in features" },
 };
+
+int cmd_end_signals(void)
+{
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	return host_result(signalfd(-1, &ends, SFD_CLOEXEC));
+}
 
 int cmd_fail(int status, const char *fmt, ...)
 {

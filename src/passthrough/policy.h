@@ -22,6 +22,7 @@
 #define POLICY_MAX_EXTENTS 32		/* lines of an id map */
 #define POLICY_SERIAL_SIZE 21		/* of a disk, with its NUL */
 #define POLICY_MAX_DISKS 16		/* disk.0 to disk.15 */
+#define POLICY_DISK_DEPTH 128		/* requests in flight, unless the policy says */
 #define POLICY_MAX_ENV 64		/* env.NAME keys */
 
 /* One error of a policy: "FILE:LINE: what is wrong; what to write instead". */

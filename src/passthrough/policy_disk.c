@@ -14,9 +14,9 @@
 #include "passthrough/policy_impl.h"
 
 #define FAIL(ld, e, ...) policy_fail((ld)->err, &(e)->pos, __VA_ARGS__)
-#define DEFAULT_DEPTH 128
 #define MAX_DEPTH 1024
 #define RAM_UNIT 4096
+#define RAM_MAX (INT64_MAX / 4 / POLICY_MAX_DISKS)	/* of one disk: of all of them it is a number still */
 
 /* "N" or "N.KEY". Return: -1 if it is none, *rest behind it. */
 static int disk_number(const char *s, const char **rest)
@@ -77,27 +77,19 @@ static int set_cow(struct loader *ld, const struct policy_entry *e, struct polic
 
 static int set_ram(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
 {
-	if (policy_parse_size(e->value, &d->ram) < 0 || !d->ram || d->ram % RAM_UNIT || d->ram > INT64_MAX / 4)
+	if (policy_parse_size(e->value, &d->ram) < 0 || !d->ram || d->ram % RAM_UNIT || d->ram > RAM_MAX)
 		return FAIL(ld, e, "ram = %s; write a size in whole pages of 4K such as 64M", e->value);
-	return 0;
-}
-
-static int set_bool(struct loader *ld, const struct policy_entry *e, const char *key, bool *ret)
-{
-	if (!streq(e->value, "yes") && !streq(e->value, "no"))
-		return FAIL(ld, e, "%s = %s; write yes or no", key, e->value);
-	*ret = streq(e->value, "yes");
 	return 0;
 }
 
 static int set_direct(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
 {
-	return set_bool(ld, e, "direct", &d->direct);
+	return policy_set_bool(ld, e, "direct", &d->direct);
 }
 
 static int set_readonly(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
 {
-	return set_bool(ld, e, "readonly", &d->readonly);
+	return policy_set_bool(ld, e, "readonly", &d->readonly);
 }
 
 static int set_depth(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
@@ -159,7 +151,7 @@ int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
 		key = rest + 1;
 	d = &ld->p->disk[n];
 	if (!d->used)
-		*d = (struct policy_disk){ .used = true, .direct = true, .depth = DEFAULT_DEPTH };
+		*d = (struct policy_disk){ .used = true, .direct = true, .depth = POLICY_DISK_DEPTH };
 	d->pos = e->pos;
 	near_init(&near, key);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
@@ -171,12 +163,19 @@ int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
 		    near_hint(&near, hint, sizeof(hint)));
 }
 
-uint64_t policy_own_memory(const struct policy *p)
+static uint64_t ram_of_disks(const struct policy *p)
 {
 	uint64_t ram = 0;
 
 	for (int i = 0; i < POLICY_MAX_DISKS; i++)
 		ram += p->disk[i].ram;
+	return ram;
+}
+
+uint64_t policy_own_memory(const struct policy *p)
+{
+	uint64_t ram = ram_of_disks(p);
+
 	return p->memory > ram ? p->memory - ram : 0;
 }
 
@@ -189,7 +188,7 @@ static int check_ram(struct loader *ld, const struct policy_disk *d, int i)
 	if (p->memory && policy_own_memory(p) < p->memory / 2)
 		return policy_fail(ld->err, &d->pos,
 				   "the ram of the disks is more than half of the guest's memory; write memory = %lluM or more under [guest]",
-				   2 * (unsigned long long)((d->ram + (1 << 20) - 1) >> 20));
+				   2 * (unsigned long long)((ram_of_disks(p) + (1 << 20) - 1) >> 20));
 	return 0;
 }
 

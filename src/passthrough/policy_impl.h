@@ -86,6 +86,9 @@ int policy_entries_check(struct loader *ld, struct policy_entries *all);
 int policy_key_apply(struct loader *ld, const struct policy_entry *e);
 int policy_rule_apply(struct loader *ld, const struct policy_entry *e);
 
+/* A key of any section that is yes or no. */
+int policy_set_bool(struct loader *ld, const struct policy_entry *e, const char *key, bool *ret);
+
 /* keep and drop of [caps]. */
 int policy_set_keep(struct loader *ld, const struct policy_entry *e);
 int policy_set_drop(struct loader *ld, const struct policy_entry *e);

@@ -35,6 +35,14 @@ static int set_string(struct loader *ld, const char *value, char **ret)
 	return *ret ? 0 : policy_no_memory(ld->err);
 }
 
+int policy_set_bool(struct loader *ld, const struct policy_entry *e, const char *key, bool *ret)
+{
+	if (!streq(e->value, "yes") && !streq(e->value, "no"))
+		return FAIL(ld, e, "%s = %s; write yes or no", key, e->value);
+	*ret = streq(e->value, "yes");
+	return 0;
+}
+
 static int set_name(struct loader *ld, const struct policy_entry *e)
 {
 	size_t len = strlen(e->value);
@@ -148,10 +156,7 @@ static int set_cwd(struct loader *ld, const struct policy_entry *e)
 
 static int set_hotplug(struct loader *ld, const struct policy_entry *e)
 {
-	if (!streq(e->value, "yes") && !streq(e->value, "no"))
-		return FAIL(ld, e, "hotplug = %s; write yes or no", e->value);
-	ld->p->hotplug = streq(e->value, "yes");
-	return 0;
+	return policy_set_bool(ld, e, "hotplug", &ld->p->hotplug);
 }
 
 /* env.NAME = VALUE; a later one replaces an earlier. */
@@ -297,10 +302,7 @@ static int set_ids(struct loader *ld, const struct policy_entry *e)
 
 static int set_no_new_privs(struct loader *ld, const struct policy_entry *e)
 {
-	if (!streq(e->value, "yes") && !streq(e->value, "no"))
-		return FAIL(ld, e, "no_new_privs = %s; write yes or no", e->value);
-	ld->p->no_new_privs = streq(e->value, "yes");
-	return 0;
+	return policy_set_bool(ld, e, "no_new_privs", &ld->p->no_new_privs);
 }
 
 const char *const policy_sched_source_str[] = {

@@ -143,11 +143,8 @@ int policy_set_rate(struct loader *ld, const struct policy_entry *e)
 
 int policy_set_settable(struct loader *ld, const struct policy_entry *e)
 {
-	if (!streq(e->value, "yes") && !streq(e->value, "no"))
-		return FAIL(ld, e, "settable = %s; write yes or no", e->value);
-	ld->p->clock.settable = streq(e->value, "yes");
 	ld->p->clock.settable_pos = e->pos;
-	return 0;
+	return policy_set_bool(ld, e, "settable", &ld->p->clock.settable);
 }
 
 int policy_set_stamps(struct loader *ld, const struct policy_entry *e)

@@ -88,15 +88,12 @@ static const struct {
 	{ "ns", 1 },
 };
 
-/* "+1h30m": a sign, then numbers with units. */
-int policy_parse_duration(const char *s, int64_t *ret_ns)
+/* "1h30m": numbers with units. */
+int policy_parse_span(const char *s, int64_t *ret_ns)
 {
-	bool negative = *s == '-';
 	int64_t sum = 0, v;
 
-	if (*s != '+' && *s != '-')
-		return -EINVAL;
-	for (s++; *s || sum == 0;) {
+	while (*s || sum == 0) {
 		size_t i, len = strspn(s, "0123456789"), unit;
 		char number[20];
 
@@ -116,8 +113,18 @@ int policy_parse_duration(const char *s, int64_t *ret_ns)
 		if (!*s)
 			break;
 	}
-	*ret_ns = negative ? -sum : sum;
+	*ret_ns = sum;
 	return 0;
+}
+
+int policy_parse_duration(const char *s, int64_t *ret_ns)
+{
+	bool negative = *s == '-';
+	int ret = *s == '+' || *s == '-' ? policy_parse_span(s + 1, ret_ns) : -EINVAL;
+
+	if (ret == 0 && negative)
+		*ret_ns = -*ret_ns;
+	return ret;
 }
 
 const char *policy_errno_name(int err)

@@ -12,6 +12,7 @@
 
 int policy_parse_u64(const char *s, uint64_t *ret);	/* 10, 0xa, 012 */
 int policy_parse_size(const char *s, uint64_t *ret);	/* 4096, 512M; bytes */
+int policy_parse_span(const char *s, int64_t *ret_ns);	/* 3d, 1h30m: always ahead */
 int policy_parse_duration(const char *s, int64_t *ret_ns);	/* +3d, -1h30m */
 int policy_parse_instant(const char *s, int64_t *ret_ns);	/* 2038-01-19T03:14:00Z; since 1970 */
 int policy_parse_rate(const char *s, uint64_t *ret);	/* 10, 0.1; times POLICY_RATE_ONE */
