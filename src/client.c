@@ -72,17 +72,19 @@ int guest_ask(int sock, const char *cmd, json_t *msg, int *ret_fd)
 	return error ? cmd_fail(1, "%s: %s", cmd, error) : 0;
 }
 
-int guest_ask_json(const char *name, json_t *m, unsigned patience_ms, json_t **ret)
+int guest_ask_json(const char *name, json_t *msg, unsigned patience_ms, json_t **ret)
 {
 	cleanup_fd int sock = state_connect(name), fd = -1;
 	struct timeval patience = { patience_ms / 1000, patience_ms % 1000 * 1000 };
-	cleanup_json json_t *answer = NULL, *msg = m;
+	cleanup_json json_t *answer = NULL;
 	int r;
 
-	if (sock < 0)
+	if (sock < 0) {
+		json_decref(msg);
 		return sock;
+	}
 	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	r = guest_send(sock, json_incref(msg), NULL, 0);
+	r = guest_send(sock, msg, NULL, 0);
 	if (r == 0)
 		answer = guest_recv(sock, &fd);
 	if (fd < 0)

@@ -107,7 +107,7 @@ static void take_down(struct memd *d, struct memd_guest *g, json_t *mem)
 	judge(d, g, mem);
 }
 
-/* A name, or one of our own making in its answer, is "why" it is silent. */
+/* One that does not answer is left alone for some rounds. */
 static void ask(struct memd *d, struct memd_guest *g)
 {
 	cleanup_json json_t *mem = NULL;
@@ -184,18 +184,27 @@ static void resize(struct memd *d, struct memd_guest *g, uint64_t to)
 	}
 }
 
+/* One without a limit has none of the budget. */
+static uint64_t given(const struct memd *d)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < d->n; i++)
+		sum += d->guest[i].share.limit;
+	return sum;
+}
+
 static void move_memory(struct memd *d)
 {
-	uint64_t have = 0;
+	uint64_t have;
 
 	for (unsigned i = 0; i < d->n; i++) {
 		struct memd_guest *g = &d->guest[i];
 
 		if (ours(g) && worth_it(g, less(g->share.limit, g->share.target)))
 			resize(d, g, g->share.target);
-		if (g->state != MEMD_UNLIMITED)
-			have += g->share.limit;
 	}
+	have = given(d);
 	for (unsigned i = 0; i < d->n; i++) {
 		struct memd_guest *g = &d->guest[i];
 		uint64_t more = ours(g) ? MIN(less(g->share.target, g->share.limit),
@@ -258,14 +267,11 @@ static json_t *guest_json(const struct memd_guest *g)
 json_t *memd_json(const struct memd *d)
 {
 	json_t *list = json_array();
-	uint64_t have = 0;
 
-	for (unsigned i = 0; i < d->n; i++) {
+	for (unsigned i = 0; i < d->n; i++)
 		json_array_append_new(list, guest_json(&d->guest[i]));
-		have += d->guest[i].share.limit;
-	}
 	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:o}", "pid", (int)getpid(), "budget_bytes",
-			 (json_int_t)d->budget, "given_bytes", (json_int_t)have, "missing_bytes",
+			 (json_int_t)d->budget, "given_bytes", (json_int_t)given(d), "missing_bytes",
 			 (json_int_t)d->missing, "rounds", (json_int_t)d->rounds, "guests", list);
 }
 
