@@ -117,15 +117,18 @@ static bool place_arguments(const struct act_wire *w, uint32_t size, uint64_t ar
 	return true;
 }
 
+static long mount_tree(uint64_t path, int tree)
+{
+	return host_call(SYS_move_mount, tree, "", AT_FDCWD, (const char *)(uintptr_t)path,
+			 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+}
+
 /* Attach a clone of the guest's own /proc or /sys at the path of argument 1. */
 static long mount_kept(const uint64_t arg[6], const struct root_kept *kept)
 {
 	cleanup_fd int tree = root_clone_kept(kept, arg[0]);
 
-	if (tree < 0)
-		return tree;
-	return host_call(SYS_move_mount, tree, "", AT_FDCWD, (const char *)(uintptr_t)arg[1],
-			 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+	return tree < 0 ? tree : mount_tree(arg[1], tree);
 }
 
 /* mknod of a device that the guest has: a file with the device bound over it.
@@ -158,7 +161,6 @@ static long open_disk(const uint64_t arg[6], const struct root_kept *kept)
 {
 	cleanup_fd int fd = host_open((const char *)(uintptr_t)arg[0], arg[1] | O_NONBLOCK | O_NOCTTY, 0);
 	struct stat st, disks;
-	uint64_t ino;
 	int ret = fd < 0 ? fd : host_result(fstat(fd, &st));
 
 	if (ret == 0)
@@ -170,15 +172,8 @@ static long open_disk(const uint64_t arg[6], const struct root_kept *kept)
 	ret = host_result(fcntl(fd, F_SETFL, O_DIRECT));
 	if (ret < 0)
 		return ret;
-	ino = st.st_ino;
-	memcpy((void *)(uintptr_t)arg[2], &ino, sizeof(ino));
+	memcpy((void *)(uintptr_t)arg[2], &st.st_ino, sizeof(st.st_ino));
 	return take_fd(&fd);
-}
-
-static long mount_tree(const uint64_t arg[6], int tree)
-{
-	return host_call(SYS_move_mount, tree, "", AT_FDCWD, (const char *)(uintptr_t)arg[0],
-			 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
 }
 
 static long call(int nr, const uint64_t given[6])
@@ -206,7 +201,7 @@ static long perform(const struct act_wire *w, const uint64_t arg[6], const struc
 	case ACT_OPEN_DISK:
 		return open_disk(arg, kept);
 	case ACT_MOUNT_TREE:
-		return mount_tree(arg, given);
+		return mount_tree(arg[0], given);
 	default:
 		return call(w->nr, arg);
 	}

@@ -41,24 +41,26 @@ static uint64_t file_caps(int fd)
 }
 
 /* Only what is written to our tmpfs: never the host's file. */
-static bool is_ours(const struct root *root, int fd)
+static bool is_ours(int fd)
 {
 	struct statfs fs;
 	struct stat st;
 
-	return root->cfg.mode == ROOT_OVERLAY && host_result(fstatfs(fd, &fs)) == 0 &&
+	return host_result(fstatfs(fd, &fs)) == 0 &&
 	       fs.f_type == OVERLAYFS_SUPER_MAGIC && host_result(fstat(fd, &st)) == 0 &&
 	       S_ISREG(st.st_mode);
 }
 
 void root_mend_filecaps(const struct root *root)
 {
+	if (root->cfg.mode != ROOT_OVERLAY)
+		return;
 	for (size_t i = 0; i < ARRAY_SIZE(dispensable); i++) {
 		const char *name = dispensable[i];
 		cleanup_fd int fd = host_open_beneath(root->fd, name, O_RDONLY | O_NOFOLLOW, 0);
 		int ret;
 
-		if (fd < 0 || !(file_caps(fd) & ~root->cfg.caps) || !is_ours(root, fd))
+		if (fd < 0 || !(file_caps(fd) & ~root->cfg.caps) || !is_ours(fd))
 			continue;
 		ret = host_result(fremovexattr(fd, CAPS_XATTR));
 		if (ret < 0)
