@@ -35,7 +35,10 @@ int disk_commit(const char *cow, const char *base, bool again, struct disk_error
 int disk_convert(const char *from, const char *format, const char *to, bool replace,
 		 struct disk_error *err);
 
-/* disk_info.c: print; @ret of a check: is it whole? */
+/* disk_info.c: does a file begin as COW files do? 1, 0 or why it cannot be read. */
+int disk_is_cow(int fd);
+
+/* print; @ret of a check: is it whole? */
 int disk_info(const char *path, bool json, struct disk_error *err);
 int disk_check(const char *path, const char *base, bool json, bool *ret, struct disk_error *err);
 

@@ -49,12 +49,9 @@ static int ask(const char *guest, json_t *msg, const int *fds, unsigned nfds, bo
 static int is_cow(const char *path, struct disk_error *err)
 {
 	cleanup_fd int fd = host_open(path, O_RDONLY | O_NONBLOCK, 0);
-	char magic[4] = "";
-	long n = fd < 0 ? fd : host_result(pread(fd, magic, sizeof(magic), 0));
+	int ret = fd < 0 ? fd : disk_is_cow(fd);
 
-	if (n < 0)
-		return disk_fail(err, n, "%s: cannot be read: %s", path, strerror(-n));
-	return memcmp(magic, "OOOM", sizeof(magic)) == 0;
+	return ret < 0 ? disk_fail(err, ret, "%s: cannot be read: %s", path, strerror(-ret)) : ret;
 }
 
 static int send_disk(const struct disk_add *a, const struct disk *d, const char *cow)

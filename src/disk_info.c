@@ -84,12 +84,12 @@ static void print_facts(json_t *o)
 	json_decref(o);
 }
 
-static bool is_cow(int fd)
+int disk_is_cow(int fd)
 {
 	char magic[4] = "";
+	int ret = host_result(pread(fd, magic, sizeof(magic), 0));
 
-	return host_result(pread(fd, magic, sizeof(magic), 0)) == sizeof(magic) &&
-	       !memcmp(magic, "OOOM", sizeof(magic));
+	return ret < 0 ? ret : !memcmp(magic, "OOOM", sizeof(magic));
 }
 
 int disk_info(const char *path, bool json, struct disk_error *err)
@@ -106,7 +106,7 @@ int disk_info(const char *path, bool json, struct disk_error *err)
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return disk_fail(err, -EINVAL, "%s: is no file and no block device; a disk is one of the two",
 				 path);
-	cow = is_cow(fd);
+	cow = disk_is_cow(fd) > 0;
 	if (cow) {
 		ret = disk_read_header(fd, &h, &why);
 		if (ret < 0)
@@ -159,7 +159,7 @@ static const char *check_ext(const char *path, int fd, struct disk_error *found)
 static bool look(const char *path, const char *base, struct disk_spec *spec)
 {
 	cleanup_fd int fd = host_open(path, O_RDONLY | O_NONBLOCK, 0);
-	bool cow = fd >= 0 && is_cow(fd);
+	bool cow = fd >= 0 && disk_is_cow(fd) > 0;
 
 	*spec = (struct disk_spec){ .image = cow ? base : path, .cow = cow ? path : NULL, .readonly = true };
 	return cow;

@@ -134,18 +134,12 @@ static int read_map(struct disk *d, struct disk_error *err)
 	return 0;
 }
 
-/* Given files wait in the disk until it is their turn: what fails closes them. */
-static int take_given(struct disk *d, bool cow)
-{
-	return take_fd(cow ? &d->cow : &d->image);
-}
-
 static int open_cow(struct disk *d, const struct disk_spec *spec, struct disk_error *err)
 {
 	struct disk_error why;
 	int ret;
 
-	d->cow = open_file(spec->cow, take_given(d, true), !spec->readonly, spec->direct, err);
+	d->cow = open_file(spec->cow, take_fd(&d->cow), !spec->readonly, spec->direct, err);
 	if (d->cow < 0)
 		return d->cow;
 	ret = disk_read_header(d->cow, &d->header, &why);
@@ -192,7 +186,7 @@ static int open_image(struct disk *d, const struct disk_spec *spec, struct disk_
 	d->image_path = strdup(path);
 	if (!d->image_path)
 		return disk_fail(err, -ENOMEM, "no memory for a disk");
-	d->image = open_file(path, take_given(d, false), !spec->cow && !spec->readonly, spec->direct, err);
+	d->image = open_file(path, take_fd(&d->image), !spec->cow && !spec->readonly, spec->direct, err);
 	if (d->image < 0)
 		return d->image;
 	ret = host_result(fstat(d->image, &d->image_stat));

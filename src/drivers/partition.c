@@ -166,19 +166,16 @@ struct gpt_header {
 };
 
 /* CRC-32 as in IEEE 802.3: polynomial 04C11DB7, bits reversed. */
-static uint32_t crc32_more(uint32_t crc, const uint8_t *p, size_t len)
+static uint32_t crc32_of(const uint8_t *p, size_t len)
 {
+	uint32_t crc = ~0u;
+
 	while (len-- > 0) {
 		crc ^= *p++;
 		for (int i = 0; i < 8; i++)
 			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
 	}
-	return crc;
-}
-
-static uint32_t crc32_of(const uint8_t *p, size_t len)
-{
-	return ~crc32_more(~0u, p, len);
+	return ~crc;
 }
 
 /* Return: 0, or -EINVAL with @err. */
