@@ -47,6 +47,8 @@ static void listed_calls_pass(void **state)
 		assert_int_equal(answer(CONFINE_ALLOW, *nr, 0, 0), REFUSED);
 		assert_int_equal(answer(CONFINE_MORE, *nr, 0, 0), SECCOMP_RET_ALLOW);
 	}
+	for (const int *nr = confine_disk_calls; *nr >= 0; nr++)
+		assert_int_equal(answer(CONFINE_DISK, *nr, 0, 0), SECCOMP_RET_ALLOW);
 }
 
 static void what_a_captured_kernel_wants_is_refused(void **state)
