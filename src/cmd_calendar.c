@@ -2,7 +2,7 @@
 /*
  * cmd_calendar.c - weir calendar SOCKET: the time of several machines
  *
- * The server of kernel/calendar.h, for guests of weir and for User-mode Linux
+ * The server of kernel/travel/calendar.h, for guests of weir and for User-mode Linux
  * built with time travel. It is a line of requests and a clock. While a machine
  * runs, the clock stands still; when all wait, the clock goes to the earliest
  * request, and who made it runs. Of equal requests the first comes first.
@@ -24,11 +24,11 @@
 #include <time.h>
 
 #include "cmd.h"
-#include "kernel/calendar.h"
 #include "kernel/cleanup.h"
+#include "kernel/travel/calendar.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
-#include "passthrough/policy_value.h"
+#include "passthrough/policy/policy_value.h"
 
 #define MAX_MACHINES 128
 

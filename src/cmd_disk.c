@@ -13,7 +13,7 @@
 #include "drivers/ubd.h"
 #include "kernel/util.h"
 #include "passthrough/policy.h"
-#include "passthrough/policy_value.h"
+#include "passthrough/policy/policy_value.h"
 
 #define EXIT_FAILED 1
 

@@ -14,7 +14,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
-#include "passthrough/policy_value.h"
+#include "passthrough/policy/policy_value.h"
 #include "state.h"
 
 #define ANSWER_BYTES 65536

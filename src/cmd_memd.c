@@ -20,7 +20,7 @@
 #include "kernel/util.h"
 #include "memd.h"
 #include "passthrough/hostcall.h"
-#include "passthrough/policy_value.h"
+#include "passthrough/policy/policy_value.h"
 #include "state.h"
 
 #define DEFAULT_INTERVAL "1s"

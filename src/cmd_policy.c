@@ -15,10 +15,10 @@
 
 #include "cmd.h"
 #include "kernel/util.h"
-#include "passthrough/groups.h"
 #include "passthrough/lanes_impl.h"
 #include "passthrough/mask.h"
-#include "passthrough/policy_impl.h"
+#include "passthrough/policy/groups.h"
+#include "passthrough/policy/policy_impl.h"
 #include "policy_table.h"
 
 /* check */

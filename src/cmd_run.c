@@ -16,7 +16,6 @@
 
 #include "cmd.h"
 #include "id_request.h"
-#include "run.h"
 #include "kernel/cleanup.h"
 #include "kernel/guest.h"
 #include "kernel/log.h"
@@ -24,6 +23,7 @@
 #include "kernel/util.h"
 #include "ns/cgroup.h"
 #include "passthrough/hostcall.h"
+#include "run.h"
 
 /* ---- command line ------------------------------------------------------ */
 

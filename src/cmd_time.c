@@ -13,7 +13,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
-#include "passthrough/policy_value.h"
+#include "passthrough/policy/policy_value.h"
 
 #define ANSWER_BYTES 65536
 

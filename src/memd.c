@@ -4,7 +4,7 @@
  *
  * Guests give before others get: what all have together is never made more than
  * the budget by us. What a guest lent it takes back by itself when it needs it
- * (kernel/memory.c); the next round then has the others give.
+ * (kernel/memory/memory.c); the next round then has the others give.
  */
 #include "memd.h"
 

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
 #include "client.h"
+#include "cmd.h"
 #include "kernel/util.h"
 #include "passthrough/continues.h"
-#include "passthrough/groups.h"
 #include "passthrough/lanes_impl.h"
-#include "passthrough/policy_impl.h"
+#include "passthrough/policy/groups.h"
+#include "passthrough/policy/policy_impl.h"
 #include "policy_audit.h"
 
 static bool has_lane(const struct lanes *l, int nr, bool (*is)(enum lane lane))

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "kernel/util.h"
-#include "passthrough/groups.h"
+#include "passthrough/policy/groups.h"
 #include "policy_audit.h"
 #include "policy_oci.h"
 

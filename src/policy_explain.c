@@ -13,9 +13,9 @@
 #include "cmd.h"
 #include "id_request.h"
 #include "kernel/util.h"
-#include "passthrough/groups.h"
 #include "passthrough/lanes_impl.h"
-#include "passthrough/policy_impl.h"
+#include "passthrough/policy/groups.h"
+#include "passthrough/policy/policy_impl.h"
 #include "policy_table.h"
 
 /* Is a line of the policy in the table, or hidden by a later one? */

@@ -11,9 +11,9 @@
 #include "cmd.h"
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
-#include "passthrough/groups.h"
-#include "passthrough/policy_impl.h"
-#include "passthrough/policy_learnt.h"
+#include "passthrough/policy/groups.h"
+#include "passthrough/policy/policy_impl.h"
+#include "passthrough/policy/policy_learnt.h"
 #include "policy_observe.h"
 #include "policy_table.h"
 

@@ -14,7 +14,7 @@
 #include "file_replace.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
-#include "passthrough/policy_impl.h"
+#include "passthrough/policy/policy_impl.h"
 
 static int usage(const struct observation *o)
 {

@@ -14,7 +14,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
-#include "passthrough/oci.h"
+#include "passthrough/policy/oci.h"
 #include "policy_oci.h"
 #include "policy_table.h"
 

@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 
 #include "kernel/util.h"
-#include "passthrough/groups.h"
 #include "passthrough/lanes_impl.h"
+#include "passthrough/policy/groups.h"
 #include "policy_audit.h"
 
 #define ANY UINT64_MAX	/* of a value: the argument is not looked at */

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "kernel/util.h"
-#include "passthrough/groups.h"
 #include "passthrough/lanes_impl.h"
-#include "passthrough/policy_impl.h"
+#include "passthrough/policy/groups.h"
+#include "passthrough/policy/policy_impl.h"
 
 int policy_table_load(struct policy_table *t, const char *name, const struct policy_options *o,
 		      struct policy_error *err)

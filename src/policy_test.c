@@ -13,7 +13,7 @@
 #include "cmd.h"
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
-#include "passthrough/policy_impl.h"
+#include "passthrough/policy/policy_impl.h"
 #include "policy_observe.h"
 #include "policy_table.h"
 

@@ -28,7 +28,7 @@ BELOW = {
 ALSO = {
     "kernel/boot.c": {"drivers/"},		# starts the drivers
     "kernel/guest_disks.c": {"drivers/disks.h"},	# opens and serves them
-    "kernel/block_files.c": {"drivers/disks.h"},	# shows them
+    "kernel/machine/block_files.c": {"drivers/disks.h"},	# shows them
     "kernel/guest_mount.c": {"drivers/blockfs.h", "drivers/disks.h"},	# gives it to who serves it
     "kernel/mount_server.c": {"drivers/disks.h"},	# sees by them whether it hangs
     "kernel/stats.c": {"drivers/disks.h"},	# asks for theirs
@@ -36,11 +36,11 @@ ALSO = {
     "kernel/kernel.c": {"drivers/console.h"},	# and to the monitor; was a part of boot.c
 }
 # Headers of one folder's insides: nobody else's, but for weir policy, which shows them.
-INSIDE = re.compile(r"(passthrough|drivers)/\w+_impl\.h$|ns/(rootfs|overlay|act|cgroup_impl)\.h$")
+INSIDE = re.compile(r"(passthrough|drivers)/(\w+/)?\w+_impl\.h$|ns/(rootfs|overlay|act|cgroup_impl)\.h$")
 SHOWS_INSIDES = {"cmd_policy.c", "policy_table.c", "policy_explain.c", "policy_observe.c", "policy_learn.c", "policy_test.c", "policy_audit.c",
 		 "policy_reach.c", "policy_compare.c"}
 # errno is the out-parameter of strtoull(3) there, not the host's answer.
-ERRNO = {"passthrough/hostcall.c", "passthrough/policy_value.c"}
+ERRNO = {"passthrough/hostcall.c", "passthrough/policy/policy_value.c"}
 
 count = failed = 0
 
@@ -78,10 +78,15 @@ def allowed(header, patterns):
     return any(header.startswith(p) if p.endswith("/") else header == p for p in patterns)
 
 
+def top(name):
+    """The folder of src/ that a file lies in, at whatever depth; "" for src/ itself."""
+    return name.partition("/")[0] if "/" in name else ""
+
+
 def includes(files):
     bad = []
     for name in files:
-        folder = os.path.dirname(name)
+        folder = top(name)
         below = BELOW.get(folder)
         if below is None:
             bad.append(f"src/{name}: a folder that tests/layers.py does not know")
@@ -91,7 +96,7 @@ def includes(files):
             if not m:
                 continue
             header = m[1]
-            own = os.path.dirname(header) == folder
+            own = top(header) == folder
             inside = INSIDE.match(header) and not own and name not in SHOWS_INSIDES
             if inside or not (own or header in COMMON or allowed(header, below | ALSO.get(name, set()))):
                 bad.append(f"src/{name}:{nr}: includes {header}")

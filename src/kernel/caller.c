@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 
 #include "kernel/cleanup.h"
-#include "kernel/cred.h"
-#include "kernel/guestids.h"
+#include "kernel/files/cred.h"
+#include "kernel/ids/guestids.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 

@@ -37,8 +37,8 @@
 #include "kernel/freeze.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
-#include "kernel/memory.h"
-#include "kernel/timekeeper.h"
+#include "kernel/memory/memory.h"
+#include "kernel/time/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 

@@ -27,7 +27,7 @@
 #include <sys/stat.h>
 
 #include "kernel/kernel.h"
-#include "kernel/memory.h"
+#include "kernel/memory/memory.h"
 #include "kernel/sched.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"

@@ -16,7 +16,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/kernel.h"
 #include "kernel/util.h"
-#include "passthrough/policy_value.h"
+#include "passthrough/policy/policy_value.h"
 
 /* A disk in memory is a file that has no name: it is opened by its descriptor. */
 static int make_ram(struct kernel *k, unsigned index, char path[32], struct ns_error *err)

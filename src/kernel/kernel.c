@@ -15,7 +15,7 @@
 
 #include "drivers/console.h"
 #include "kernel/log.h"
-#include "kernel/memory.h"
+#include "kernel/memory/memory.h"
 #include "kernel/sched.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"

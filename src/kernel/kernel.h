@@ -12,8 +12,8 @@
 #include <sys/types.h>
 
 #include "kernel/event.h"
-#include "mmu/physmem.h"
 #include "kernel/guest.h"
+#include "mmu/physmem.h"
 #include "ns/agent.h"
 #include "ns/cgroup.h"
 #include "ns/ids.h"

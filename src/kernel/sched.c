@@ -13,7 +13,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/hostproc.h"
 #include "kernel/log.h"
-#include "kernel/sched_impl.h"
+#include "kernel/sched/sched_impl.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 

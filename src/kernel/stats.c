@@ -7,9 +7,9 @@
 
 #include "drivers/disks.h"
 #include "kernel/kernel.h"
-#include "kernel/memory.h"
+#include "kernel/memory/memory.h"
 #include "kernel/sched.h"
-#include "kernel/timekeeper.h"
+#include "kernel/time/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 

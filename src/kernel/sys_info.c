@@ -11,7 +11,7 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/log.h"
-#include "kernel/machine.h"
+#include "kernel/machine/machine.h"
 #include "kernel/syscall.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"

@@ -20,10 +20,10 @@
 
 #include "kernel/cleanup.h"
 #include "kernel/guest_mount.h"
-#include "kernel/memory.h"
-#include "kernel/proc_files.h"
+#include "kernel/machine/proc_files.h"
+#include "kernel/memory/memory.h"
+#include "kernel/memory/tmpfs.h"
 #include "kernel/syscall.h"
-#include "kernel/tmpfs.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 

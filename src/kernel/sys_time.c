@@ -15,7 +15,7 @@
 
 #include "kernel/log.h"
 #include "kernel/syscall.h"
-#include "kernel/timekeeper.h"
+#include "kernel/time/timekeeper.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 

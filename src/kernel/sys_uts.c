@@ -9,7 +9,7 @@
 #include <sys/capability.h>
 #include <sys/utsname.h>
 
-#include "kernel/machine.h"
+#include "kernel/machine/machine.h"
 #include "kernel/syscall.h"
 #include "passthrough/hostcall.h"
 

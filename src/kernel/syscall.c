@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "kernel/guestids.h"
+#include "kernel/ids/guestids.h"
 #include "kernel/util.h"
 
 struct syscall_entry {
@@ -24,7 +24,7 @@ static const struct syscall_entry sys_call_table[] = {
 /* Those that a guest with ids of its own does otherwise. */
 static const struct syscall_entry ids_call_table[] = {
 #define IDS_CALL(nr, name) [nr] = { #name, ids_##name },
-#include "kernel/ids_calls.def"
+#include "kernel/ids/ids_calls.def"
 #undef IDS_CALL
 };
 

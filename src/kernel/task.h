@@ -13,8 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "kernel/loadavg.h"
-#include "kernel/vcpu.h"
+#include "kernel/sched/loadavg.h"
+#include "kernel/sched/vcpu.h"
 #include "passthrough/sleepwake.h"
 
 /**

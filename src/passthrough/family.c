@@ -22,9 +22,9 @@
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "passthrough/edges.h"
-#include "passthrough/groups.h"
 #include "passthrough/lanes_impl.h"
-#include "passthrough/policy_impl.h"
+#include "passthrough/policy/groups.h"
+#include "passthrough/policy/policy_impl.h"
 
 #define MAX_TRIES 1000000	/* combinations for one pair of calls */
 

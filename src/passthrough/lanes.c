@@ -19,8 +19,8 @@
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "passthrough/lanes_impl.h"
-#include "passthrough/policy_impl.h"
-#include "passthrough/shipped.h"
+#include "passthrough/policy/policy_impl.h"
+#include "passthrough/policy/shipped.h"
 
 #define X32_BIT 0x40000000u
 

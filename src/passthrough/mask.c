@@ -31,8 +31,8 @@
 #include "passthrough/frame.h"
 #include "passthrough/hostcall.h"
 #include "passthrough/lanes_impl.h"
-#include "passthrough/policy_impl.h"
-#include "passthrough/shipped.h"
+#include "passthrough/policy/policy_impl.h"
+#include "passthrough/policy/shipped.h"
 
 #define MAX_TRIES 2000000	/* argument combinations of one call */
 

@@ -14,7 +14,7 @@
 #include "passthrough/confine.h"
 #include "passthrough/embedded.h"
 #include "passthrough/mask.h"
-#include "passthrough/shipped.h"
+#include "passthrough/policy/shipped.h"
 
 /* Here, all is made and checked. */
 const struct shipped_mask shipped_masks[] = { { NULL, 0, NULL, 0 } };
@@ -91,7 +91,7 @@ static int write_all(FILE *f)
 	fprintf(f, "/* Made by mkmasks.c: change policies/, not this. */\n"
 		   "#include \"kernel/util.h\"\n"
 		   "#include \"passthrough/confine.h\"\n"
-		   "#include \"passthrough/shipped.h\"\n\n");
+		   "#include \"passthrough/policy/shipped.h\"\n\n");
 	for (; weir_policies[n].name; n++)
 		if (make_mask(f, n, weir_policies[n].name) < 0)
 			return -1;

@@ -22,7 +22,7 @@
 #include "passthrough/embedded.h"
 #include "passthrough/hostcall.h"
 #include "passthrough/lanes.h"
-#include "passthrough/policy_impl.h"
+#include "passthrough/policy/policy_impl.h"
 
 #define CHUNK_SIZE 16384
 #define SUFFIX ".policy"

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "kernel/calm.h"
+#include "kernel/sched/calm.h"
 #include "kernel/util.h"
 
 #define MS UINT64_C(1000000)

@@ -18,10 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kernel/guestids.h"
+#include "kernel/ids/guestids.h"
 
 #define call_valid(c) ((void)(c), true)
-#include "../../src/kernel/ids_cred.c"
+#include "../../src/kernel/ids/ids_cred.c"
 #undef call_valid
 
 #define BOUND (BIT(CAP_CHOWN) | BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL))

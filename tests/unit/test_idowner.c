@@ -29,7 +29,7 @@ static ssize_t counted_pwrite(int fd, const void *buf, size_t len, off_t at)
 }
 
 #define pwrite counted_pwrite
-#include "../../src/kernel/idowner.c"
+#include "../../src/kernel/ids/idowner.c"
 #undef pwrite
 
 #define FILES 10

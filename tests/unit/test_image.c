@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "kernel/time.h"
+#include "kernel/time/time.h"
 #include "kernel/util.h"
 #include "passthrough/embedded.h"
 #include "passthrough/image.h"

@@ -13,8 +13,8 @@
 #include <seccomp.h>
 
 #include "kernel/util.h"
-#include "passthrough/groups.h"
 #include "passthrough/lanes_impl.h"
+#include "passthrough/policy/groups.h"
 #include "policy_text.h"
 
 #define BASE "[policy]\ninherit = base\n[syscalls]\n"

@@ -14,12 +14,12 @@
 #include <sys/socket.h>
 
 #include "kernel/util.h"
-#include "passthrough/cube.h"
 #include "passthrough/edges.h"
-#include "passthrough/groups.h"
 #include "passthrough/lanes_impl.h"
-#include "passthrough/oci.h"
-#include "passthrough/policy_learnt.h"
+#include "passthrough/policy/cube.h"
+#include "passthrough/policy/groups.h"
+#include "passthrough/policy/oci.h"
+#include "passthrough/policy/policy_learnt.h"
 #include "policy_text.h"
 
 static struct lanes *built(const struct policy *p)

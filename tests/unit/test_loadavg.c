@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "kernel/loadavg.h"
+#include "kernel/sched/loadavg.h"
 
 #define SECOND UINT64_C(1000000000)
 

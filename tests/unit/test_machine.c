@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/proc_files.h"
+#include "kernel/machine/proc_files.h"
 #include "kernel/util.h"
 
 #define MIB UINT64_C(1048576)

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "kernel/tmpfs.h"
+#include "kernel/memory/tmpfs.h"
 #include "kernel/util.h"
 #include "mmu/budget.h"
 #include "mmu/physmem.h"

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "kernel/placement.h"
+#include "kernel/sched/placement.h"
 #include "kernel/util.h"
 #include "sched_records.h"
 

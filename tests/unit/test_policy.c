@@ -15,7 +15,7 @@
 
 #include "kernel/util.h"
 #include "passthrough/lanes.h"
-#include "passthrough/policy_impl.h"
+#include "passthrough/policy/policy_impl.h"
 #include "policy_text.h"
 
 static void test_defaults(void **state)

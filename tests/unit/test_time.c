@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "kernel/time.h"
-#include "kernel/timex.h"
+#include "kernel/time/time.h"
+#include "kernel/time/timex.h"
 #include "kernel/util.h"
 
 #define SEC ((int64_t)NSEC_PER_SEC)

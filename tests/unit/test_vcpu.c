@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/vcpu.h"
+#include "kernel/sched/vcpu.h"
 #include "passthrough/hostcall.h"
 
 static struct vcpus v;

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sock_timeout.c - SO_RCVTIMEO and SO_SNDTIMEO of the guest's sockets
+ */
+#include "kernel/wait/sock_timeout.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "kernel/caller.h"
+#include "kernel/cleanup.h"
+#include "kernel/time/timekeeper.h"
+#include "kernel/util.h"
+#include "kernel/wait/deadline.h"
+#include "kernel/wait/openfile.h"
+#include "passthrough/hostcall.h"
+
+#define BUCKETS 512
+
+enum direction { RECEIVE, SEND, DIRECTIONS };
+
+struct sock_timeout {
+	struct sock_timeout *next;
+	uint64_t ino;
+	struct timeval tv[DIRECTIONS];	/* of the guest's; 0: none */
+	bool seen;			/* in the present walk */
+};
+
+struct sock_timeouts {
+	pthread_mutex_t lock;
+	struct sock_timeout *bucket[BUCKETS];
+	unsigned n;
+	uint64_t second;	/* of the guest's, in ns of the host's, when they were set last */
+};
+
+static const int option_of[DIRECTIONS] = { SO_RCVTIMEO, SO_SNDTIMEO };
+
+static bool is_none(const struct timeval *tv)
+{
+	return tv->tv_sec == 0 && tv->tv_usec == 0;
+}
+
+/* Lock held. */
+static struct sock_timeout **find(struct sock_timeouts *s, uint64_t ino)
+{
+	struct sock_timeout **pp = &s->bucket[ino % BUCKETS];
+
+	while (*pp && (*pp)->ino != ino)
+		pp = &(*pp)->next;
+	return pp;
+}
+
+static void drop(struct sock_timeouts *s, struct sock_timeout **pp)
+{
+	struct sock_timeout *p = *pp;
+
+	*pp = p->next;
+	free(p);
+	s->n--;
+}
+
+static struct sock_timeout *add(struct sock_timeouts *s, uint64_t ino)
+{
+	struct sock_timeout **pp = &s->bucket[ino % BUCKETS], *p;
+
+	p = s->n < SOCK_TIMEOUTS_MAX ? calloc(1, sizeof(*p)) : NULL;
+	if (!p)
+		return NULL;
+	p->ino = ino;
+	p->next = *pp;
+	*pp = p;
+	s->n++;
+	return p;
+}
+
+/* 64-bit programs may use the numbers of either kind (SO_RCVTIMEO_NEW). */
+static enum direction direction_of(int option)
+{
+	return option == SO_RCVTIMEO || option == SO_RCVTIMEO_NEW ? RECEIVE : SEND;
+}
+
+/* Sockets are closed without our hearing of it. */
+void sock_timeout_remember(struct kernel *k, int fd, int option, const struct timeval *tv)
+{
+	struct sock_timeouts *s = k->time->sock_timeouts;
+	struct sock_timeout **pp, *p;
+	struct stat st;
+
+	if (host_result(fstat(fd, &st)) < 0 || !S_ISSOCK(st.st_mode))
+		return;
+	pthread_mutex_lock(&s->lock);
+	pp = find(s, st.st_ino);
+	p = *pp ?: is_none(tv) ? NULL : add(s, st.st_ino);
+	if (p) {
+		p->tv[direction_of(option)] = *tv;
+		p->seen = true;
+	}
+	if (p && is_none(&p->tv[RECEIVE]) && is_none(&p->tv[SEND]))
+		drop(s, find(s, st.st_ino));
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- changes ------------------------------------------------------------- */
+
+static void set(struct kernel *k, pid_t tid, int fd, const struct timeval tv[DIRECTIONS])
+{
+	cleanup_fd int sock = caller_fd(tid, caller_tgid(tid), fd);
+
+	for (int i = 0; i < DIRECTIONS && sock >= 0; i++) {
+		struct timeval host = deadline_timeval(k, &tv[i]);
+
+		if (!is_none(&tv[i]))
+			setsockopt(sock, SOL_SOCKET, option_of[i], &host, sizeof(host));
+	}
+}
+
+static void visit(void *ctx, pid_t tid, int fd, const char *what)
+{
+	struct kernel *k = ctx;
+	struct sock_timeouts *s = k->time->sock_timeouts;
+	struct timeval tv[DIRECTIONS];
+	struct sock_timeout *p;
+	unsigned long long ino;
+	bool again;
+
+	if (sscanf(what, "socket:[%llu]", &ino) != 1)
+		return;
+	pthread_mutex_lock(&s->lock);
+	p = *find(s, ino);
+	again = p && !p->seen;
+	if (again) {
+		p->seen = true;
+		tv[RECEIVE] = p->tv[RECEIVE];
+		tv[SEND] = p->tv[SEND];
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (again)
+		set(k, tid, fd, tv);
+}
+
+/* Lock held. */
+static void begin_walk(struct sock_timeouts *s)
+{
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct sock_timeout *p = s->bucket[i]; p; p = p->next)
+			p->seen = false;
+}
+
+/* Who has not been met is closed, or in a message that nobody has received. */
+static void end_walk(struct sock_timeouts *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct sock_timeout **pp = &s->bucket[i]; *pp;)
+			if ((*pp)->seen)
+				pp = &(*pp)->next;
+			else
+				drop(s, pp);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void sock_timeouts_again(struct kernel *k)
+{
+	struct sock_timeouts *s = k->time->sock_timeouts;
+	uint64_t second = timekeeper_span(k->time, NSEC_PER_SEC);
+	bool any;
+
+	pthread_mutex_lock(&s->lock);
+	any = s->n > 0 && second != s->second;
+	s->second = second;
+	begin_walk(s);
+	pthread_mutex_unlock(&s->lock);
+	if (any && openfile_walk(k, visit, k) == 0)
+		end_walk(s);
+}
+
+int sock_timeouts_init(struct kernel *k)
+{
+	struct sock_timeouts *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	pthread_mutex_init(&s->lock, NULL);
+	s->second = timekeeper_span(k->time, NSEC_PER_SEC);
+	k->time->sock_timeouts = s;
+	return 0;
+}

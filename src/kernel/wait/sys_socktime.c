@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sys_socktime.c - the options of a socket that have to do with time
+ *
+ * SO_RCVTIMEO and SO_SNDTIMEO, how long it waits, are set and read by a
+ * descriptor of ours on the same socket, in guests whose clocks have a speed of
+ * their own (waits = all). SO_TIMESTAMP and its relatives are refused while the
+ * guest's clock is not the host's: what they ask for comes with recvmsg(2), as
+ * the host's REALTIME; to have it otherwise, each recvmsg(2) of each socket would
+ * have to stop. Which options stop is said by the mask.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "kernel/cleanup.h"
+#include "kernel/log.h"
+#include "kernel/syscall.h"
+#include "kernel/time/timekeeper.h"
+#include "kernel/util.h"
+#include "kernel/wait/deadline.h"
+#include "kernel/wait/sock_timeout.h"
+#include "passthrough/hostcall.h"
+
+static int get_socket(struct kernel *k, struct call *c)
+{
+	/* Sockets do not travel: theirs is the host's time. */
+	bool ours = k->time && !k->travel;
+	cleanup_fd int fd = ours ? caller_fd(c->tid, caller_tgid(c->tid), arg_int(c, 0)) : -EBADF;
+
+	return fd >= 0 && !call_valid(c) ? -ESRCH : take_fd(&fd);
+}
+
+/* Return: have the host do it. */
+static bool set_timeout(struct kernel *k, struct call *c, long *ret)
+{
+	cleanup_fd int fd = get_socket(k, c);
+	struct timeval tv, host;
+	uint64_t changes;
+
+	if (fd < 0 || arg_int(c, 4) < (int)sizeof(tv) || arg_copy_in(c, 3, &tv, sizeof(tv)) < 0 ||
+	    tv.tv_sec < 0 || tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+		return true;
+	do {
+		changes = timekeeper_changes(k->time);
+		host = deadline_timeval(k, &tv);
+		*ret = host_result(setsockopt(fd, arg_int(c, 1), arg_int(c, 2), &host, sizeof(host)));
+		if (*ret == 0)
+			sock_timeout_remember(k, fd, arg_int(c, 2), &tv);
+	} while (timekeeper_changes(k->time) != changes);
+	return false;
+}
+
+/* Not more than one a second: the log is not the guest's to fill. */
+static void log_refusal(int option)
+{
+	static _Atomic uint64_t logged;
+
+	if (host_now() - atomic_load(&logged) < NSEC_PER_SEC)
+		return;
+	atomic_store(&logged, host_now());
+	log_info("time: setsockopt: time stamps of packets (option %d) refused: they would be the host's time",
+		 option);
+}
+
+static long refuse_stamps(struct call *c)
+{
+	int on = 1, ret;
+
+	/* To have none is fine; a longer value begins with what counts. */
+	ret = arg_u32(c, 4) < sizeof(on) ? -EINVAL : arg_copy_in(c, 3, &on, sizeof(on));
+	if (ret < 0 || on == 0)
+		return ret;
+	log_refusal(arg_int(c, 2));
+	return -ENOPROTOOPT;
+}
+
+static bool is_stamp_option(int option)
+{
+	static const int options[] = {
+		SO_TIMESTAMP_OLD, SO_TIMESTAMPNS_OLD, SO_TIMESTAMPING_OLD,
+		SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i] == option)
+			return true;
+	return false;
+}
+
+long sys_setsockopt(struct kernel *k, struct call *c)
+{
+	bool stamps = arg_int(c, 1) == SOL_SOCKET && is_stamp_option(arg_int(c, 2));
+	long ret;
+
+	if (stamps && k->time && !timekeeper_is_host(k->time))
+		return refuse_stamps(c);
+	if (stamps)
+		return call_continue(c, "level and option are in registers, and the clock that packets "
+					"are stamped by is the guest's, too");
+	if (set_timeout(k, c, &ret))
+		return call_continue(c, "a time-out that is none, or of no socket: the host says so");
+	return ret;
+}
+
+long sys_getsockopt(struct kernel *k, struct call *c)
+{
+	cleanup_fd int fd = get_socket(k, c);
+	struct timeval tv;
+	socklen_t len = 0, have = sizeof(tv);
+	int64_t ns;
+	int ret;
+
+	if (fd < 0 || arg_copy_in(c, 4, &len, sizeof(len)) < 0 || (int)len < (int)sizeof(tv))
+		return call_continue(c, "a time-out of no socket, or no room for it: the host says so");
+	ret = host_result(getsockopt(fd, arg_int(c, 1), arg_int(c, 2), &tv, &have));
+	if (ret < 0)
+		return ret;
+	ns = tv.tv_sec * (int64_t)NSEC_PER_SEC + tv.tv_usec * 1000;
+	ns = timekeeper_guest_span(k->time, ns);
+	tv = (struct timeval){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC / 1000 };
+	ret = arg_copy_out(c, 3, &tv, sizeof(tv));
+	return ret < 0 ? ret : arg_copy_out(c, 4, &have, sizeof(have));
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy_disk.c - the sections [disk.0], [disk.1] ...
+ *
+ * --set writes disk.0.image: there the section is "disk" and the key "0.image".
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel/util.h"
+#include "passthrough/policy/policy_impl.h"
+
+#define FAIL(ld, e, ...) policy_fail((ld)->err, &(e)->pos, __VA_ARGS__)
+#define MAX_DEPTH 1024
+#define RAM_UNIT 4096
+#define RAM_MAX (INT64_MAX / 4 / POLICY_MAX_DISKS)	/* of one disk: of all of them it is a number still */
+
+/* "N" or "N.KEY". Return: -1 if it is none, *rest behind it. */
+static int disk_number(const char *s, const char **rest)
+{
+	size_t len = strspn(s, "0123456789");
+	int n = 0;
+
+	if (len == 0 || len > 2 || (len == 2 && s[0] == '0'))
+		return -1;
+	for (size_t i = 0; i < len; i++)
+		n = 10 * n + (s[i] - '0');
+	*rest = s + len;
+	return n < POLICY_MAX_DISKS ? n : -1;
+}
+
+int policy_disk_section(struct loader *ld, const struct policy_pos *pos, const char *name)
+{
+	const char *rest = "x";
+
+	/* Of --set: policy_disk_apply() looks at the number. */
+	if (streq(name, "disk") && pos->line == 0)
+		return 0;
+	if (str_starts(name, "disk.") && disk_number(name + strlen("disk."), &rest) >= 0 && !*rest)
+		return 0;
+	return policy_fail(ld->err, pos, "[%s] is no disk; write [disk.0] to [disk.%d]", name,
+			   POLICY_MAX_DISKS - 1);
+}
+
+/* In a file a path is absolute: nobody knows where weir will be run. */
+static int set_path(struct loader *ld, const struct policy_entry *e, const char *key, char **ret)
+{
+	char path[PATH_MAX], cwd[PATH_MAX];
+
+	if (!e->value[0])
+		return FAIL(ld, e, "%s is empty; write the path of a file", key);
+	if (e->value[0] != '/' && e->pos.line)
+		return FAIL(ld, e, "%s = %s is not an absolute path; write %s = /srv/%s", key, e->value, key,
+			    e->value);
+	if (e->value[0] == '/')
+		snprintf(path, sizeof(path), "%s", e->value);
+	else if (!getcwd(cwd, sizeof(cwd)) ||
+		 snprintf(path, sizeof(path), "%s/%s", cwd, e->value) >= (int)sizeof(path))
+		return FAIL(ld, e, "%s = %s: the current directory's path is too long; write an absolute path",
+			    key, e->value);
+	*ret = policy_strdup(ld->p, path);
+	return *ret ? 0 : policy_no_memory(ld->err);
+}
+
+static int set_image(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return set_path(ld, e, "image", &d->image);
+}
+
+static int set_cow(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return set_path(ld, e, "cow", &d->cow);
+}
+
+static int set_ram(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	if (policy_parse_size(e->value, &d->ram) < 0 || !d->ram || d->ram % RAM_UNIT || d->ram > RAM_MAX)
+		return FAIL(ld, e, "ram = %s; write a size in whole pages of 4K such as 64M", e->value);
+	return 0;
+}
+
+static int set_direct(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return policy_set_bool(ld, e, "direct", &d->direct);
+}
+
+static int set_readonly(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return policy_set_bool(ld, e, "readonly", &d->readonly);
+}
+
+static int set_depth(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	uint64_t v;
+
+	if (policy_parse_u64(e->value, &v) < 0 || v < 1 || v > MAX_DEPTH)
+		return FAIL(ld, e, "depth = %s; write how many requests may be under way, 1 to %d", e->value,
+			    MAX_DEPTH);
+	d->depth = v;
+	return 0;
+}
+
+bool policy_disk_serial(const char *s)
+{
+	size_t len = strlen(s);
+
+	for (size_t i = 0; i < len; i++)
+		if (s[i] <= ' ' || s[i] > '~' || s[i] == '/')
+			return false;
+	return len > 0 && len < POLICY_SERIAL_SIZE;
+}
+
+static int set_serial(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	if (!policy_disk_serial(e->value))
+		return FAIL(ld, e, "serial = %s; write 1 to %d letters, digits and signs, no blanks and no /",
+			    e->value, POLICY_SERIAL_SIZE - 1);
+	strcpy(d->serial, e->value);
+	return 0;
+}
+
+static int set_later(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	return FAIL(ld, e, "a disk cannot be mounted by weir in this version; leave mount and type out");
+}
+
+static const struct {
+	const char *key;
+	int (*set)(struct loader *ld, const struct policy_entry *e, struct policy_disk *d);
+} keys[] = {
+	{ "image", set_image }, { "cow", set_cow },	{ "ram", set_ram }, { "direct", set_direct },
+	{ "depth", set_depth }, { "readonly", set_readonly }, { "serial", set_serial },
+	{ "mount", set_later }, { "type", set_later },
+};
+
+int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
+{
+	const char *rest = NULL, *key = e->key;
+	bool set = streq(e->section, "disk");
+	int n = disk_number(set ? e->key : e->section + strlen("disk."), &rest);
+	struct near_word near;
+	struct policy_disk *d;
+	char hint[64];
+
+	if (set && (n < 0 || *rest != '.'))
+		return FAIL(ld, e, "disk.%s is no key of a disk; write disk.0.image and the like", e->key);
+	if (set)
+		key = rest + 1;
+	d = &ld->p->disk[n];
+	if (!d->used)
+		*d = (struct policy_disk){ .used = true, .direct = true, .depth = POLICY_DISK_DEPTH };
+	d->pos = e->pos;
+	near_init(&near, key);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (streq(keys[i].key, key))
+			return keys[i].set(ld, e, d);
+		near_offer(&near, keys[i].key);
+	}
+	return FAIL(ld, e, "unknown key %s of a disk%s; known are image, cow, ram, direct, depth, readonly, serial", key,
+		    near_hint(&near, hint, sizeof(hint)));
+}
+
+static uint64_t ram_of_disks(const struct policy *p)
+{
+	uint64_t ram = 0;
+
+	for (int i = 0; i < POLICY_MAX_DISKS; i++)
+		ram += p->disk[i].ram;
+	return ram;
+}
+
+uint64_t policy_own_memory(const struct policy *p)
+{
+	uint64_t ram = ram_of_disks(p);
+
+	return p->memory > ram ? p->memory - ram : 0;
+}
+
+static int check_ram(struct loader *ld, const struct policy_disk *d, int i)
+{
+	const struct policy *p = ld->p;
+
+	if (d->image || d->cow)
+		return policy_fail(ld->err, &d->pos, "disk.%d has ram and a file; leave one of them out", i);
+	if (p->memory && policy_own_memory(p) < p->memory / 2)
+		return policy_fail(ld->err, &d->pos,
+				   "the ram of the disks is more than half of the guest's memory; write memory = %lluM or more under [guest]",
+				   2 * (unsigned long long)((ram_of_disks(p) + (1 << 20) - 1) >> 20));
+	return 0;
+}
+
+int policy_disk_finish(struct loader *ld)
+{
+	for (int i = 0; i < POLICY_MAX_DISKS; i++) {
+		const struct policy_disk *d = &ld->p->disk[i];
+
+		if (d->used && !d->image && !d->cow && !d->ram)
+			return policy_fail(ld->err, &d->pos,
+					   "disk.%d has no file; write image = /path, or cow = /path, or ram = 64M", i);
+		if (d->ram && check_ram(ld, d, i) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+void policy_show_disks(const struct policy *p, FILE *f)
+{
+	for (int i = 0; i < POLICY_MAX_DISKS; i++) {
+		const struct policy_disk *d = &p->disk[i];
+
+		if (!d->used)
+			continue;
+		fprintf(f, "\n[disk.%d]\n", i);
+		if (d->image)
+			fprintf(f, "image = %s\n", d->image);
+		if (d->cow)
+			fprintf(f, "cow = %s\n", d->cow);
+		if (d->ram)
+			fprintf(f, "ram = %llu\n", (unsigned long long)d->ram);
+		fprintf(f, "direct = %s\nreadonly = %s\ndepth = %u\n", d->direct ? "yes" : "no",
+			d->readonly ? "yes" : "no", d->depth);
+		if (d->serial[0])
+			fprintf(f, "serial = %s\n", d->serial);
+	}
+}
