@@ -158,19 +158,10 @@ static void test_padding(void **state)
 	}
 }
 
-static const struct proc_node *node_of(const char *name)
-{
-	for (unsigned i = 0; i < proc_nnodes; i++)
-		if (proc_nodes[i].parent == PROC_ROOT && !strcmp(proc_nodes[i].name, name))
-			return &proc_nodes[i];
-	fail_msg("no %s", name);
-	return NULL;
-}
-
 /* What readers find in it is the same: only the line of interrupts gets longer, by zeros. */
 static void test_padded_stat(void **state)
 {
-	const struct proc_node *stat = node_of("stat");
+	const struct proc_node *stat = node("stat", "");
 	struct machine_facts *f = facts();
 
 	for (size_t more = 0; more < 9; more++) {
@@ -202,7 +193,7 @@ static void test_padded_stat(void **state)
 
 static void test_padded_too_long(void **state)
 {
-	const struct proc_node *stat = node_of("stat");
+	const struct proc_node *stat = node("stat", "");
 	struct machine_facts *f = facts();
 	struct text t = {};
 	size_t len;
