@@ -10,16 +10,14 @@ Users: "root"; "user" has a range of subordinate ids; "single" has none.
 """
 
 import concurrent.futures
-import ctypes
+import glob
 import itertools
-import json
 import os
 import pwd
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -29,12 +27,24 @@ CFLAGS = ["-O2", "-static", "-pthread", "-D_GNU_SOURCE", "-Wall", "-Wextra",
           "-Wno-missing-field-initializers", "-Wno-unused-parameter"]
 
 
+# Where programs are looked for, and what a test's PATH is: PostgreSQL's servers have no other place.
+PATH = ":".join([os.environ.get("PATH", "/usr/bin:/bin"), "/usr/sbin", "/sbin",
+                 *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)])
+
+
 class Failed(Exception):
     pass
 
 
 class Skipped(Exception):
     pass
+
+
+def need(*programs):
+    """Skip the test unless all of these are installed."""
+    for name in programs:
+        if shutil.which(name, path=PATH) is None:
+            raise Skipped(f"{name} is not installed")
 
 
 class Result:
@@ -69,9 +79,8 @@ class User:
             os.chown(self.runtime, self.uid, self.gid)
 
     def env(self):
-        env = {k: v for k, v in os.environ.items() if k in ("PATH", "TERM", "LANG") or k.startswith("WEIR_")}
-        env["PATH"] = env.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
-        env.update(HOME=self.home, USER=self.name, LOGNAME=self.name, SHELL="/bin/sh",
+        env = {k: v for k, v in os.environ.items() if k in ("TERM", "LANG") or k.startswith("WEIR_")}
+        env.update(PATH=PATH, HOME=self.home, USER=self.name, LOGNAME=self.name, SHELL="/bin/sh",
                    XDG_RUNTIME_DIR=self.runtime)
         return env
 

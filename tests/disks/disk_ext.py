@@ -4,11 +4,11 @@
 import os
 import sys
 
-from harness import Failed, Skipped
+from harness import Failed, Skipped, need
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from disk_guests import Guests, disk, need  # noqa: E402
+from disk_guests import Guests, disk  # noqa: E402
 
 KINDS = {
     "ext4": ("-t", "ext4"),

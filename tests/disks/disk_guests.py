@@ -3,20 +3,12 @@
 
 import os
 import random
-import shutil
 import subprocess
 
 import harness
 from harness import Failed, Skipped
 
 SECTOR = 512
-
-
-def need(*programs):
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    for name in programs:
-        if shutil.which(name, path=path) is None:
-            raise Skipped(f"{name} is not installed")
 
 
 def disk(case, *args, status=0, **kw):

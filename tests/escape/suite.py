@@ -16,7 +16,7 @@ import subprocess
 import threading
 
 import harness
-from harness import Failed, Skipped, test
+from harness import Failed, Skipped, need, test
 
 POLICIES = ("hosting", "all-trap")
 EVERYWHERE = ("hosting", "all-trap", "jail")
@@ -311,8 +311,7 @@ class Swapper:
 
 def small_root(case, *names):
     """A directory with a static shell in it, and directories of these names; all the user's."""
-    if not os.path.exists("/bin/busybox"):
-        raise Skipped("no /bin/busybox")
+    need("busybox")
     root = case.directory()
     for name in names:
         os.mkdir(os.path.join(root, name))
@@ -393,8 +392,7 @@ while True:
         except OSError:
             pass
 """
-    if not os.path.exists("/usr/bin/python3"):
-        raise Skipped("no /usr/bin/python3")
+    need("python3")
     name = case.detached("/usr/bin/python3", "-c", script)
     lost = 0
     for _ in range(50):

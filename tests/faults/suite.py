@@ -15,7 +15,7 @@ import subprocess
 import time
 
 import harness
-from harness import Failed, Skipped, test
+from harness import Failed, Skipped, need, test
 
 KILLS = 200		# in all: split over users and policies
 
@@ -378,8 +378,7 @@ def read_only_root_directory(case):
     """writable = no: the root is not written, and says so with EROFS."""
     root = empty_root(case, "proc", "sys", "dev", "tmp", "run")
     prog = os.path.join(root, "busybox")
-    if not os.path.exists("/bin/busybox"):
-        raise Skipped("no /bin/busybox")
+    need("busybox")
     shutil.copy("/bin/busybox", prog)
     os.chmod(prog, 0o755)
     r = case.command([case.ctx.weir, "run", "-r", root, "--set", "guest.writable=no", "--", "/busybox", "touch", "/x"])

@@ -15,7 +15,7 @@ import time
 
 import harness
 import terminal
-from harness import Failed, Skipped, test
+from harness import Failed, Skipped, need, test
 
 # -- exit statuses ---------------------------------------------------------
 
@@ -394,8 +394,7 @@ REBOOT = ("import ctypes,sys\n"
 
 
 def reboot_script(case, command):
-    if not os.path.exists("/usr/bin/python3"):
-        raise Skipped("no /usr/bin/python3")
+    need("python3")
     return ["/usr/bin/python3", "-c", REBOOT.format(command)]
 
 
@@ -419,8 +418,7 @@ def restart_from_inside(case):
               "  open('/tmp/was-here','w').write('x')\n"
               "ctypes.CDLL(None).syscall(169,0xfee1dead,672274793,0x1234567,0)\n"
               "time.sleep(20)\n")
-    if not os.path.exists("/usr/bin/python3"):
-        raise Skipped("no /usr/bin/python3")
+    need("python3")
     p = case.start("/usr/bin/python3", "-c", script)
     lines = [p.stdout.readline() for _ in range(4)]
     case.true(f"it boots again and again: {lines}", all(line.startswith(b"boot") for line in lines))

@@ -11,7 +11,7 @@ import re
 import stat
 
 import harness
-from harness import Failed, Skipped, test
+from harness import Failed, Skipped, need, test
 
 spec = importlib.util.spec_from_file_location("guest_suite_for_rootless", os.path.join(harness.TESTS, "guest/suite.py"))
 guest = importlib.util.module_from_spec(spec)
@@ -85,8 +85,7 @@ def small_root(case):
 
 @test("rootless", users=("user",))
 def su_and_passwd_databases(case):
-    if not os.path.exists("/bin/su"):
-        raise Skipped("no /bin/su")
+    need("su")
     script = "su -s /bin/sh nobody -c 'id -un; id -u'"
     if case.reference("/bin/sh", "-c", script).status:
         raise Skipped("su cannot do it in namespaces of this host without weir either (PAM may want /etc/shadow)")

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import harness
-from harness import Failed, Skipped, test
+from harness import Failed, Skipped, need, test
 
 PROGRAM = ("guest/tasks",)
 PATIENCE = 10
@@ -426,8 +426,7 @@ def load_average(case):
 def set_id_programs_are_observed(case):
     """The host stops reporting at a set-id exec; weir does not."""
     perf_is_permitted(case)
-    if not os.path.exists("/bin/su"):
-        raise Skipped("no /bin/su")
+    need("su")
     p = case.start("/bin/su", "-s", "/bin/sh", "nobody", "-c",
                    f"echo ready; exec {case.ctx.program('guest/tasks')} after-exec", options=PERF)
     case.equal("it starts", p.stdout.readline(), b"ready\n")

@@ -14,7 +14,7 @@ import subprocess
 import time
 
 import harness
-from harness import Failed, Skipped, test
+from harness import Failed, Skipped, need, test
 
 ONE_ID = ("single", "user")	# id-lab uses one id of theirs, whether they have more or not
 POLICIES = ("id-lab",)
@@ -180,8 +180,7 @@ def owners_stay_over_kill_9(case):
 @test("ids", users=ONE_ID, policies=POLICIES)
 def dpkg_installs_odd_owners(case):
     """A package with set-id files, and owners that the host does not have."""
-    if shutil.which("dpkg-deb") is None:
-        raise Skipped("no dpkg-deb")
+    need("dpkg-deb")
     root = small_root(case)
     r = inside(case, root, """
 mkdir -p /srv/pkg/DEBIAN /srv/pkg/opt/odd

@@ -16,7 +16,7 @@ import tempfile
 
 import harness
 import terminal
-from harness import Failed, Skipped
+from harness import Failed, Skipped, need
 
 FUSE_DEV = os.makedev(10, 229)
 HOST_CPUS = os.sysconf("SC_NPROCESSORS_ONLN")
@@ -267,8 +267,7 @@ both_ways("real-tools", real_tools)
 
 def java(case, way):
     """What the virtual machine makes of it: a collector's threads, and a heap of a quarter of the memory."""
-    if not shutil.which("java"):
-        raise Skipped("no java here")
+    need("java")
     r = way.run("java", "-XX:+UseParallelGC", "-XX:+PrintFlagsFinal", "-version",
                 options=["--set", "guest.memory=1G", "--set", "guest.vcpus=3"])
     if r.status == 125 and "cgroup:" in r.err:
@@ -284,8 +283,7 @@ both_ways("java", java)
 
 def htop(case, way):
     """On a terminal: a meter for each CPU, the guest's memory, and its tasks alone."""
-    if not shutil.which("htop"):
-        raise Skipped("no htop here")
+    need("htop")
     options, mib = ["--set", "guest.vcpus=3"], None
     if way.run("/bin/true", options=["--set", "guest.memory=512M"]).status == 0:
         options, mib = options + ["--set", "guest.memory=512M"], 512
@@ -314,8 +312,7 @@ both_ways("htop", htop, users=("root",))
 
 def start_times(case, way):
     """ps counts from the same boot as the kernel: what starts now is of now."""
-    if not shutil.which("ps"):
-        raise Skipped("no ps here")
+    need("ps")
     for options in ((), ("--set", "namespaces.time=new", "--set", "time.boottime=+3d")):
         r = way.run("/bin/sh", "-c", "sleep 2; date +%s; ps -o lstart= -p 1; ps -o etimes= -p 1", options=options)
         if r.status == 125 and "time:" in r.err:

@@ -7,20 +7,13 @@ there, sums are right, it ends well. The host's group counts as root, weir as a 
 
 import json
 import os
-import shutil
 import subprocess
 
 import harness
-from harness import Skipped, test
+from harness import need, test
 
 MIB = 1 << 20
 USERS = ("root", "user")
-
-
-def need(*programs):
-    for program in programs:
-        if shutil.which(program) is None:
-            raise Skipped(f"{program} is not installed")
 
 
 def under_load(case, size, change, command, stdin=""):

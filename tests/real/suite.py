@@ -16,7 +16,7 @@ import subprocess
 import threading
 
 import harness
-from harness import Failed, Skipped, test
+from harness import Failed, Skipped, need, test
 
 ROOT = os.environ.get("WEIR_TEST_ROOT", "/var/tmp/weir-test-root")
 SUITE = "bookworm"
@@ -55,8 +55,7 @@ def make_root():
                 return
     if os.getuid() != 0:
         raise Skipped(f"{ROOT} must be made by root once")
-    if shutil.which("debootstrap") is None:
-        raise Skipped("no debootstrap")
+    need("debootstrap")
     shutil.rmtree(ROOT, ignore_errors=True)
     cmd = ["debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), SUITE, ROOT, mirror()]
     done = subprocess.run(cmd, capture_output=True, text=True)

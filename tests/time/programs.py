@@ -3,20 +3,13 @@
 
 import os
 import re
-import shutil
 import time
 
-from harness import Skipped, test
+from harness import Skipped, need, test
 
 USERS = ("root", "user", "single")
 DAY = 86400
 OWN = ["--set", "time.settable=yes"]
-
-
-def need(*programs):
-    for program in programs:
-        if shutil.which(program) is None:
-            raise Skipped(f"{program} is not installed")
 
 
 @test("time", users=USERS)

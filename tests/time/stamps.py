@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 
-from harness import Failed, Skipped, test
+from harness import Failed, Skipped, need, test
 
 USERS = ("root", "user", "single")
 GUEST = ["--set", "time.stamps=guest"]
@@ -136,8 +136,7 @@ def tools_keep_dates(case):
 @test("time", users=USERS)
 def stamps_move_with_the_clock_and_keep_their_order(case):
     """After date -s, both ways: old stays older than new, and as old as it was."""
-    if shutil.which("make") is None:
-        raise Skipped("no make")
+    need("make")
     makefile = "printf 'out: in\\n\\tcp in out; echo made\\n' > Makefile; "
     make = "make -s out"
     for there in ("2038-01-18 12:00:00", "2001-01-18 12:00:00"):

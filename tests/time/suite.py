@@ -16,7 +16,7 @@ import threading
 import time
 
 import harness
-from harness import Failed, Skipped, test
+from harness import Failed, Skipped, need, test
 
 HERE = os.path.join(harness.TESTS, "time")
 USERS = ("root", "user", "single")
@@ -55,8 +55,7 @@ def build(case, variant):
     with building:
         if os.path.exists(out):
             return out
-        if shutil.which(command[0]) is None:
-            raise Skipped(f"{command[0]} is not installed")
+        need(command[0])
         source = os.path.join(HERE, "clocks.go" if variant == "go" else "clocks.c")
         env = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOCACHE=os.path.join(case.ctx.build, "gocache"))
         done = subprocess.run([*command, "-o", out, source], capture_output=True, text=True, env=env)
@@ -269,8 +268,7 @@ def date_sets_and_everybody_sees_it(case):
 
 @test("time", users=("root", "user"))
 def a_certificate_has_expired(case):
-    if shutil.which("openssl") is None:
-        raise Skipped("no openssl")
+    need("openssl")
     make = ("cd /tmp && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -out c "
             "-days 30 -subj /CN=t 2>/dev/null && openssl verify -CAfile c c 2>&1; ")
     r = case.shell(make + "date -s '+40 days' >/dev/null; openssl verify -CAfile c c 2>&1", options=options("set"))

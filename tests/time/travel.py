@@ -8,7 +8,6 @@ calendar, and the calendar is talked to as User-mode Linux talks, well and badly
 import json
 import os
 import re
-import shutil
 import socket
 import struct
 import subprocess
@@ -16,7 +15,7 @@ import threading
 import time
 
 import harness
-from harness import Failed, Skipped, test, wait_until
+from harness import Failed, need, test, wait_until
 
 HERE = os.path.join(harness.TESTS, "time")
 USERS = ("root", "user", "single")
@@ -115,8 +114,7 @@ def threads_that_are_cancelled_at_random(case):
 @test("travel", users=("root", "user"))
 def timers_of_node(case):
     """setTimeout and setInterval (epoll), by a clock that leaps: a day, three hours, in their order."""
-    if shutil.which("node") is None:
-        raise Skipped("node is not installed")
+    need("node")
     code = """
 const t = Date.now(), p = performance.now();
 let n = 0;
@@ -190,8 +188,7 @@ def what_waits_for_the_outside_is_asleep(case):
 @test("travel", users=("root",))
 def under_strace_time_is_real(case):
     """Who has a tracer cannot be woken, so nobody leaves it behind."""
-    if shutil.which("strace") is None:
-        raise Skipped("strace is not installed")
+    need("strace")
     r = case.shell("strace -f -o /dev/null sleep 1 & sleep 0.3; a=$(date +%s%N); wait; b=$(date +%s%N); echo $(( (b - a) / 1000000 ))",
                    options=TRAVEL, timeout=30)
     case.true(f"{r.out} ms", 100 <= int(r.out) <= 5000)
@@ -223,8 +220,7 @@ def the_end_of_init_is_heard_of(case):
 @test("travel", users=("root", "user"))
 def a_month_of_cron(case):
     """busybox crond, a job at midnight: ten times in ten days."""
-    if shutil.which("busybox") is None:
-        raise Skipped("busybox is not installed")
+    need("busybox")
     script = ("mkdir -p /tmp/c && echo '0 0 * * * date +%s >>/tmp/log' >/tmp/c/root && "
               "(busybox crond -f -c /tmp/c -L /dev/null &) ; sleep 864000; cat /tmp/log")
     r = case.shell(script, options=[*TRAVEL, "--set", "time.realtime=2030-03-01T12:00:00Z"], timeout=110, env={"TZ": "UTC"})

@@ -9,13 +9,12 @@ early is an error, and so is more than two seconds too late.
 import json
 import os
 import re
-import shutil
 import subprocess
 import threading
 import time
 
 import harness
-from harness import Failed, Skipped, test
+from harness import Failed, need, test
 
 HERE = os.path.join(harness.TESTS, "time")
 USERS = ("root", "user", "single")
@@ -40,8 +39,7 @@ def build(case, variant, source="waits"):
     with building:
         if os.path.exists(out):
             return out
-        if shutil.which(command[0]) is None:
-            raise Skipped(f"{command[0]} is not installed")
+        need(command[0])
         done = subprocess.run([*command, "-D_GNU_SOURCE", "-o", out, os.path.join(HERE, source + ".c")],
                               capture_output=True, text=True)
         if done.returncode:
@@ -258,8 +256,7 @@ a = time.time(); print(lock.acquire(timeout=0.1), 0.099 < time.time() - a < 2)
 @test("waits", users=("root", "user"), policies=(None,))
 def under_strace(case):
     """Traced already: the time is put into the program's memory. It is late enough, and not late."""
-    if shutil.which("strace") is None:
-        raise Skipped("no strace")
+    need("strace")
     program = build(case, "glibc")
     for kind in ("futex", "cond", "nanosleep", "mq_receive", "timerfd", "timer"):
         no_failure(case.run("strace", "-f", "-o", "/dev/null", program, "one", kind, "0.3", options=options("ahead")))
@@ -276,8 +273,7 @@ def without_ptrace_and_without_a_vdso(case):
 
 @test("waits", users=("root", "user"), policies=(None,))
 def gdb_comes_and_goes(case):
-    if shutil.which("gdb") is None:
-        raise Skipped("no gdb")
+    need("gdb")
     program = build(case, "glibc")
     for kind in ("futex", "cond", "nanosleep"):
         script = (f"{program} one {kind} 8 & sleep 0.5; "
