@@ -177,6 +177,11 @@ class Context:
             shutil.rmtree(self.build, ignore_errors=True)
 
 
+# How weir run is begun: what stands before it, and the ids for Popen that it begins with
+# (None: the user's). fuse_dev.reach() is another way.
+USUAL = ([], None)
+
+
 class Case:
     """One test, for one user and one policy."""
 
@@ -233,25 +238,25 @@ class Case:
     def program(self, name, *args, **kw):
         return self.run(self.ctx.program(name), *args, **kw)
 
-    def start(self, *command, options=(), name=None, env=None, **kw):
+    def start(self, *command, options=(), name=None, env=None, way=USUAL, **kw):
         """weir run in the background: the Popen, with its guest's name in .guest."""
-        name = name or self.ctx.unique()
+        name, (wrap, ids) = name or self.ctx.unique(), way
         kw = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kw}
-        p = subprocess.Popen(self.run_argv(command, options, name), env=dict(self.user.env(), **(env or {})),
-                             cwd="/", start_new_session=True, **kw, **self.user.popen_ids())
+        p = subprocess.Popen(wrap + self.run_argv(command, options, name), env=dict(self.user.env(), **(env or {})),
+                             cwd="/", start_new_session=True, **kw, **(self.user.popen_ids() if ids is None else ids))
         p.guest = name
         self.cleanups.append(lambda: stop_popen(p))
         return p
 
-    def detached(self, *command, options=(), name=None):
+    def detached(self, *command, options=(), name=None, way=USUAL):
         """weir run -d COMMAND: the name. Killed when the test ends."""
-        name = name or self.ctx.unique()
-        argv = self.run_argv(command, ["-d", *options], name)
+        name, (wrap, ids) = name or self.ctx.unique(), way
+        argv = wrap + self.run_argv(command, ["-d", *options], name)
         self.cleanups.append(lambda: self.weir("kill", name))
         # Into a file: a guest that holds on to our pipes is the business of one test, not of all.
         with tempfile.TemporaryFile(mode="w+") as out:
             p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.user.env(),
-                                 cwd="/", start_new_session=True, **self.user.popen_ids())
+                                 cwd="/", start_new_session=True, **(self.user.popen_ids() if ids is None else ids))
             try:
                 status = p.wait(30)
             except subprocess.TimeoutExpired:

@@ -9,16 +9,13 @@ import json
 import os
 import random
 import shutil
-import sys
 import time
 
+from disk_ext import KINDS, check, have, image
+from disk_guests import ALL, disk
 from harness import test
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
-
-from disk_ext import KINDS, check, have, image  # noqa: E402
-from disk_guests import ALL, disk  # noqa: E402
 
 
 def program(case):

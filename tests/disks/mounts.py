@@ -6,15 +6,11 @@ import ctypes
 import json
 import os
 import signal
-import sys
 
 import harness
+from disk_ext import check, have, image
+from disk_guests import ALL, SHELL, disk, read, tell
 from harness import Failed, Skipped, need, test
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-from disk_ext import check, have, image  # noqa: E402
-from disk_guests import ALL, SHELL, disk, read, tell  # noqa: E402
 
 # mount(2) and umount2(2), and nothing that mount(8) looks at besides.
 CALLS = """mkdir -p /tmp/m /tmp/n; cat >/tmp/calls.py <<'E'

@@ -4,13 +4,9 @@
 import json
 import os
 import struct
-import sys
 
+from disk_guests import ALL, SHELL, Guests, disk, random_image, read, tell
 from harness import need, test
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-from disk_guests import ALL, SHELL, Guests, disk, random_image, read, tell  # noqa: E402
 
 TABLE = r"printf ',4M,L\n,8M,E\n,,L\n,2M,L\n,1M,L\n' | sfdisk -q --wipe always /dev/ubd0"
 

@@ -10,14 +10,10 @@ import os
 import random
 import struct
 import subprocess
-import sys
 import time
 
+from disk_guests import ALL, SECTOR, Guests, disk, full_file_system, names, random_image, read
 from harness import Failed, need, test
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-from disk_guests import ALL, SECTOR, Guests, disk, full_file_system, names, random_image, read  # noqa: E402
 
 
 def scribble(path, seed, count):

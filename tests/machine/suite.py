@@ -2,23 +2,20 @@
 """Suite "machine": all that tells a guest of its machine agrees, with itself and with the policy
 
 Each test is run for both ways in which weir can serve the files: over FUSE, and from
-a tmpfs where /dev/fuse may not be opened. Where its mode shuts users out, root binds
-a node that lets them in, in a mount namespace of the test's own.
+a tmpfs where /dev/fuse may not be opened.
 """
 
 import os
 import re
 import shutil
 import signal
-import stat
 import subprocess
-import tempfile
 
+import fuse_dev
 import harness
 import terminal
 from harness import Failed, Skipped, need
 
-FUSE_DEV = os.makedev(10, 229)
 HOST_CPUS = os.sysconf("SC_NPROCESSORS_ONLN")
 HOST_MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE") // 1024
 MIB = 1024
@@ -42,46 +39,20 @@ NEAR = {"uptime": 1.6, "boot": 2.0, "free": 64 * MIB, "load": 0.3, "procs": 3}
 
 
 class Way:
-    """How a test's guests get their files; argv() wraps a command."""
+    """How a test's guests get their files."""
 
     def __init__(self, case, fuse):
         self.case, self.fuse = case, fuse
         self.env = {} if fuse else {"WEIR_TEST_MASK": "fuse"}
-        self.wrap, self.ids = [], None
-        if fuse and case.user.uid != 0 and not self.open_to_all():
-            if os.getuid() != 0:
-                raise Skipped("/dev/fuse may not be opened, and only root can make a node")
-            self.bind_node()
-
-    @staticmethod
-    def open_to_all():
-        try:
-            return stat.S_IMODE(os.stat("/dev/fuse").st_mode) & 0o006 == 0o006
-        except OSError:
-            raise Skipped("the host has no /dev/fuse")
-
-    def bind_node(self):
-        node = os.path.join(tempfile.mkdtemp(prefix="fuse-", dir=self.case.ctx.build), "fuse")
-        os.mknod(node, stat.S_IFCHR | 0o666, FUSE_DEV)
-        os.chmod(node, 0o666)
-        os.chmod(os.path.dirname(node), 0o755)
-        user = self.case.user
-        self.ids = {}
-        self.wrap = ["unshare", "-m", "--propagation", "private", "sh", "-c",
-                     f"mount --bind {node} /dev/fuse && exec setpriv --reuid={user.uid} --regid={user.gid} "
-                     "--clear-groups \"$@\"", "sh"]
+        self.way = fuse_dev.reach(case) if fuse else harness.USUAL
 
     def run(self, *command, options=(), timeout=60):
-        argv = self.wrap + self.case.run_argv(command, ["-v", *options])
-        return self.case.command(argv, env=self.env, ids=self.ids, timeout=timeout)
+        wrap, ids = self.way
+        argv = wrap + self.case.run_argv(command, ["-v", *options])
+        return self.case.command(argv, env=self.env, ids=ids, timeout=timeout)
 
-    def start(self, *command, name, options=(), stdin=subprocess.DEVNULL):
-        argv = self.wrap + self.case.run_argv(command, options, name)
-        p = subprocess.Popen(argv, env=dict(self.case.user.env(), **self.env), cwd="/", start_new_session=True,
-                             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             **(self.case.user.popen_ids() if self.ids is None else self.ids))
-        self.case.cleanups.append(lambda: harness.stop_popen(p))
-        return p
+    def start(self, *command, **kw):
+        return self.case.start(*command, env=self.env, way=self.way, **kw)
 
     def was_used(self, result):
         how = "over FUSE" if self.fuse else "files of a tmpfs"
@@ -291,7 +262,7 @@ def htop(case, way):
         case.note("no limit of memory can be kept here")
     mark = "7" + case.ctx.unique()[1:].replace("-", ".")
     script = f"sleep {mark} & HTOPRC=/nonexistent exec htop -C -d 2"
-    screen = terminal.Screen(case, way.wrap + case.run_argv(["/bin/sh", "-c", script], options), 30, 100,
+    screen = terminal.Screen(case, way.way[0] + case.run_argv(["/bin/sh", "-c", script], options), 30, 100,
                              TERM="vt100", **way.env)
     screen.until("the task", lambda rows: any(f"sleep {mark}" in row for row in rows), 30)
     rows = screen.until("the meters", lambda rows: "Load average" in "\n".join(rows))

@@ -2,13 +2,9 @@
 """What the tests of mounted disks share: ext2, ext3 and ext4 made and checked by e2fsprogs"""
 
 import os
-import sys
 
+from disk_guests import Guests, disk
 from harness import Failed, Skipped, need
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-from disk_guests import Guests, disk  # noqa: E402
 
 KINDS = {
     "ext4": ("-t", "ext4"),

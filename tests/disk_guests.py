@@ -5,7 +5,7 @@ import os
 import random
 import subprocess
 
-import harness
+import fuse_dev
 from harness import Failed, Skipped
 
 SECTOR = 512
@@ -49,47 +49,34 @@ def full_file_system(case, size):
 
 
 class Guests:
-    """Guests with disks; where /dev/fuse shuts users out, root binds one that does not over it."""
+    """Guests with disks."""
 
     def __init__(self, case):
-        self.case, self.wrap, self.ids = case, [], None
-        try:
-            mode = os.stat("/dev/fuse")
-        except OSError:
-            raise Skipped("the host has no /dev/fuse")
-        if case.user.uid == 0 or mode.st_mode & 0o006 == 0o006:
-            return
-        if os.getuid() != 0:
-            raise Skipped("/dev/fuse may not be opened, and only root can make a node")
-        node = os.path.join(case.directory(), "fuse")
-        os.mknod(node, mode.st_mode, mode.st_rdev)
-        os.chmod(node, 0o666)
-        self.ids = {}
-        self.wrap = ["unshare", "-m", "--propagation", "private", "sh", "-c",
-                     f"mount --bind {node} /dev/fuse && exec setpriv --reuid={case.user.uid} "
-                     f"--regid={case.user.gid} --clear-groups \"$@\"", "sh"]
+        self.case = case
+        self.way = fuse_dev.reach(case)
 
-    def argv(self, disks, script, name=None, more=()):
-        options = [*more] + [x for key, value in disks.items() for x in ("--set", f"disk.{key}={value}")]
-        return self.wrap + self.case.run_argv(
-            ["/bin/sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; set -e\n" + script], options, name)
+    @staticmethod
+    def options(disks):
+        return [x for key, value in disks.items() for x in ("--set", f"disk.{key}={value}")]
+
+    @staticmethod
+    def shell(script):
+        return ["/bin/sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; set -e\n" + script]
+
+    def begun(self, disks, script):
+        wrap, ids = self.way
+        return self.case.command(wrap + self.case.run_argv(self.shell(script), self.options(disks)), ids=ids)
 
     def run(self, disks, script, status=0):
-        return self.case.status(self.case.command(self.argv(disks, script), ids=self.ids), status)
+        return self.case.status(self.begun(disks, script), status)
 
     def refused(self, disks, pattern):
-        r = self.case.command(self.argv(disks, "true"), ids=self.ids)
-        self.case.one_line_error(r, 125, pattern)
+        self.case.one_line_error(self.begun(disks, "true"), 125, pattern)
 
     def start(self, disks, script, options=()):
         """In the background, once it has said "ready"."""
-        name = self.case.ctx.unique()
-        p = subprocess.Popen(self.argv(disks, script, name, options), env=dict(self.case.user.env()), cwd="/",
-                             start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE,
-                             **(self.case.user.popen_ids() if self.ids is None else self.ids))
-        self.case.cleanups.append(lambda: harness.stop_popen(p))
-        p.guest = name
+        p = self.case.start(*self.shell(script), options=[*options, *self.options(disks)], way=self.way,
+                            stdin=subprocess.PIPE)
         if p.stdout.readline() != b"ready\n":
             raise Failed("not ready: " + p.stderr.read().decode())
         return p
