@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 
+import fuse_dev
 import harness
 from harness import Failed, Skipped, test, wait_until
 
@@ -652,17 +653,11 @@ def disk_pages(case, name):
     return sum(blocks.values()) * 512
 
 
-def need_fuse(case):
-    """Disks need it; a user whom /dev/fuse shuts out has none (tests/disks makes a node for its users)."""
-    if not os.path.exists("/dev/fuse") or (case.user.uid and os.stat("/dev/fuse").st_mode & 0o006 != 0o006):
-        raise Skipped("/dev/fuse may not be opened by this user")
-
-
 @test("memory", users=("root", "user", "single"))
 def ram_disk_gives_back_what_is_freed(case):
-    need_fuse(case)
     # A strict budget's tmpfs is an eighth of what is left.
-    name = case.detached("sleep", "600", options=memory("640M", "--set", "disk.0.ram=64M", "--set", "disk.2.ram=32M"))
+    name = case.detached("sleep", "600", way=fuse_dev.reach(case),
+                         options=memory("640M", "--set", "disk.0.ram=64M", "--set", "disk.2.ram=32M"))
     guest = Guest.__new__(Guest)
     guest.case, guest.name = case, name
 
@@ -684,9 +679,8 @@ def ram_disk_gives_back_what_is_freed(case):
 
 @test("memory", users=("root", "user"))
 def ram_disk_is_empty_after_a_reboot(case):
-    need_fuse(case)
     name = case.detached("/bin/sh", "-c", "head -c 4 /dev/ubd0 >/tmp/found && echo abcd >/dev/ubd0 && sync /dev/ubd0; exec sleep 600",
-                         options=["--set", "disk.0.ram=1M"])
+                         options=["--set", "disk.0.ram=1M"], way=fuse_dev.reach(case))
     for boot in ("first", "second"):
         wait_until(lambda: disk_pages(case, name) == 4096, 20)
         case.equal(f"a page after the {boot} boot", disk_pages(case, name), 4096)
