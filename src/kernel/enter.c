@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -30,6 +29,7 @@
 #include "kernel/memory/memory.h"
 #include "kernel/sched.h"
 #include "kernel/util.h"
+#include "ns/rights.h"
 #include "passthrough/hostcall.h"
 
 static void __attribute__((noreturn)) give_up(struct spawn_page *page, int err, const char *what)
@@ -38,30 +38,6 @@ static void __attribute__((noreturn)) give_up(struct spawn_page *page, int err, 
 
 	snprintf(why, sizeof(why), "%.200s: %s", what, strerror(-err));
 	spawn_give_up(page, err, why);
-}
-
-/* Capabilities beyond the policy's leave the bounding set, and with it every
- * later exec; those in effect are needed once more, to lay the mask. */
-static int drop_caps(uint64_t keep)
-{
-	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct d[2];
-	int ret;
-
-	for (int cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap) >= 0; cap++) {
-		if (keep & BIT(cap))
-			continue;
-		ret = host_result(prctl(PR_CAPBSET_DROP, cap));
-		if (ret < 0)
-			return ret;
-	}
-	ret = host_result(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
-	if (ret == 0)
-		ret = host_call(SYS_capget, &h, d);
-	if (ret < 0)
-		return ret;
-	d[0].inheritable = d[1].inheritable = 0;
-	return host_call(SYS_capset, &h, d);
 }
 
 static void fresh_signals(void)
@@ -144,8 +120,9 @@ void guest_enter(void *kernel, const struct spawn *s)
 	memory = memory_enter(k);
 	if (memory < 0)
 		give_up(s->page, memory, "memory of the policy");
+	/* Those in effect are needed once more, to lay the mask. */
 	if (ret == 0)
-		ret = drop_caps(p->caps);
+		ret = rights_bound(p->caps);
 	if (ret < 0)
 		give_up(s->page, ret, "capabilities");
 	if (p->no_new_privs)

@@ -17,13 +17,14 @@
 #define MDWE_REFUSE_EXEC_GAIN 1ul
 #define MDWE_NO_INHERIT 2ul
 
-int rights_keep(uint64_t keep)
+#define CAPS { .version = _LINUX_CAPABILITY_VERSION_3 }
+
+int rights_bound(uint64_t keep)
 {
-	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct h = CAPS;
 	struct __user_cap_data_struct d[2];
 	int ret;
 
-	/* First, while CAP_SETPCAP is still there. */
 	for (int cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
 		if (keep & BIT(cap))
 			continue;
@@ -36,10 +37,23 @@ int rights_keep(uint64_t keep)
 		ret = host_call(SYS_capget, &h, d);
 	if (ret < 0)
 		return ret;
+	d[0].inheritable = d[1].inheritable = 0;
+	return host_call(SYS_capset, &h, d);
+}
+
+int rights_keep(uint64_t keep)
+{
+	struct __user_cap_header_struct h = CAPS;
+	struct __user_cap_data_struct d[2];
+	int ret = rights_bound(keep);	/* first, while CAP_SETPCAP is still there */
+
+	if (ret == 0)
+		ret = host_call(SYS_capget, &h, d);
+	if (ret < 0)
+		return ret;
 	for (int i = 0; i < 2; i++) {
 		d[i].permitted &= keep >> (32 * i);
 		d[i].effective = d[i].permitted;
-		d[i].inheritable = 0;
 	}
 	return host_call(SYS_capset, &h, d);
 }

@@ -21,6 +21,14 @@
  */
 int rights_keep(uint64_t keep);
 
+/**
+ * rights_bound() - What programs run by the calling thread can have at the most
+ * @keep: bits of the bounding set; its inheritable and ambient sets become empty
+ *
+ * The thread itself keeps what it has. Return: 0 or a negative errno.
+ */
+int rights_bound(uint64_t keep);
+
 /* No program run from now on gains rights by its set-user-ID bit or capabilities. */
 int rights_no_new_privs(void);
 
