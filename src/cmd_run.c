@@ -248,10 +248,14 @@ static int monitor_guest(struct run *r)
 		state_remove(&m->state);
 		return cmd_fail(EXIT_NOSTART, "no memory for the mask");
 	}
+	/* Without it the guest runs as well. */
+	if (mconsole_create(&m->mconsole, m->state.dir) < 0)
+		log_warn("mconsole: there is no socket for it in %s", m->state.path);
 	configure(r);
 	do
 		ret = monitor_run(m);
 	while (ret == 0 && m->end == END_RESTART);
+	mconsole_close(&m->mconsole);
 	state_remove(&m->state);
 	if (ret)
 		return ret;

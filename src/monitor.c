@@ -34,6 +34,7 @@ static int fork_kernel(struct monitor *m)
 	if (m->kernel == 0) {
 		close(sv[0]);
 		cleanup_fd_p(&m->up);
+		cleanup_fd_p(&m->mconsole.sock);
 		close(m->signals);
 		m->cfg.monitor = sv[1];
 		kernel_main(&m->cfg);
@@ -73,7 +74,7 @@ static void reap_all(struct monitor *m)
 	sigaddset(&child, SIGCHLD);
 	for (;;) {
 		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-			;
+			mconsole_reaped(&m->mconsole, pid);
 		if (pid < 0)
 			return;
 		if (sigtimedwait(&child, NULL, &patience) >= 0)
@@ -146,6 +147,7 @@ static void on_signal(struct monitor *m)
 {
 	struct signalfd_siginfo si;
 	unsigned char sig;
+	pid_t pid;
 
 	if (host_read(m->signals, &si, sizeof(si)) != sizeof(si))
 		return;
@@ -157,8 +159,8 @@ static void on_signal(struct monitor *m)
 	if (sig == SIGCHLD) {
 		/* Orphans of the agent's come to us (subreaper). While one that was
 		 * in the guest's pid namespace is not reaped, its init cannot end. */
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			mconsole_reaped(&m->mconsole, pid);
 		return;
 	}
 	if (m->asked && sig == SIGTERM) {
@@ -216,18 +218,21 @@ static void watch_guest(struct monitor *m)
 	if (kernel_lives)
 		build_mask(m);
 	while (kernel_lives) {
-		struct pollfd p[4] = {
+		struct pollfd p[5] = {
 			{ .fd = m->kernel_sock, .events = POLLIN },
 			{ .fd = m->signals, .events = POLLIN },
+			{ .fd = m->mconsole.sock, .events = mconsole_events(&m->mconsole) },
 		};
 
-		terminal_poll(&m->term, p + 2);
-		if (poll(p, 4, -1) < 0)
+		terminal_poll(&m->term, p + 3);
+		if (poll(p, ARRAY_SIZE(p), -1) < 0)
 			continue;
-		if (!terminal_relay(&m->term, p + 2))
+		if (!terminal_relay(&m->term, p + 3))
 			cleanup_fd_p(&m->term.master), m->term.master = -1;
 		if (p[1].revents)
 			on_signal(m);
+		if (p[2].revents & POLLIN)
+			mconsole_serve(&m->mconsole, m->state.name, m->kernel_sock);
 		if (p[0].revents)
 			kernel_lives = on_kernel(m);
 	}

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "kernel/guest.h"
+#include "mconsole_serve.h"
 #include "state.h"
 #include "terminal.h"
 
@@ -21,6 +22,7 @@ struct monitor {
 	struct guest_mask *mask;	/* shared with it */
 	struct state state;
 
+	struct mconsole mconsole;
 	struct terminal term;
 	int signals;		/* signalfd */
 	int kernel_sock;	/* our end; -1 when the kernel is gone */

@@ -35,7 +35,7 @@ struct run {
 
 #define RUN_INIT {							\
 	.monitor = {							\
-		.up = -1, .signals = -1, .kernel_sock = -1,		\
+		.up = -1, .signals = -1, .kernel_sock = -1, .mconsole.sock = -1, \
 		.term = { .in = -1, .out = -1, .master = -1 },		\
 	},								\
 }

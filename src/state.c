@@ -82,7 +82,7 @@ bool state_valid_name(const char *name)
 
 static void remove_files(int base, int dir, const char *name)
 {
-	static const char *const files[] = { "control", "cgroup", "cpus" };
+	static const char *const files[] = { "control", "mconsole", "cgroup", "cpus" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		unlinkat(dir, files[i], 0);

@@ -6,6 +6,8 @@
  *
  *   {"op":"stats"}                           -> {"ok":true} and a memfd with JSON
  *   {"op":"log"}, {"op":"log","what":"console"}  -> ... a memfd with text
+ *   {"op":"log","note":TEXT}                 -> {"ok":true}: lines for the log
+ *   {"op":"uname"}                           -> {"ok":true,"text":"Linux NODE RELEASE VERSION MACHINE"}
  *   {"op":"stop","patience_ms":N}, {"op":"kill"}, {"op":"reboot"}  -> {"ok":true}
  *   {"op":"pause","patience_ms":N}           -> {"ok":true} once all is frozen
  *   {"op":"resume"}                          -> {"ok":true}
@@ -30,6 +32,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include "drivers/console.h"
 #include "drivers/disk.h"
@@ -37,6 +40,7 @@
 #include "kernel/freeze.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
+#include "kernel/machine/machine.h"
 #include "kernel/memory/memory.h"
 #include "kernel/time/timekeeper.h"
 #include "kernel/util.h"
@@ -44,6 +48,7 @@
 
 #define CONTROL_MESSAGE (192 * 1024)	/* bytes of one message */
 #define CONTROL_MAX_CLIENTS 64
+#define NOTE_LINE 200	/* bytes of a line that somebody else writes to the log */
 
 struct client {
 	struct event_source src;
@@ -150,8 +155,26 @@ void client_memory_ended(struct kernel *k, struct client *c, const char *text, s
 	reply_text(c, text, len);
 }
 
+/* A text of somebody else's, as lines of the log; what cannot be printed is not. */
+static void log_note(const char *text)
+{
+	char line[NOTE_LINE];
+
+	while (*text) {
+		size_t len = MIN(strcspn(text, "\n"), sizeof(line) - 1);
+
+		for (size_t i = 0; i < len; i++)
+			line[i] = text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
+		line[len] = '\0';
+		if (len)
+			log_info("mconsole: %s", line);
+		text += len + (text[len] == '\n');
+	}
+}
+
 static int op_log(struct kernel *k, struct client *c, json_t *msg, int *fds)
 {
+	const char *note = json_string_value(json_object_get(msg, "note"));
 	const char *what = json_string_value(json_object_get(msg, "what"));
 	size_t size = 512 * 1024, used = 0;
 	cleanup_free char *buf = malloc(size);
@@ -160,6 +183,10 @@ static int op_log(struct kernel *k, struct client *c, json_t *msg, int *fds)
 
 	if (!buf)
 		return reply_error(c, "out of memory");
+	if (note) {
+		log_note(note);
+		return reply_ok(c, -1);
+	}
 	if (what && streq(what, "console")) {
 		if (!k->console)
 			return reply_error(c, "this guest has no console");
@@ -171,6 +198,20 @@ static int op_log(struct kernel *k, struct client *c, json_t *msg, int *fds)
 		}
 	}
 	return reply_text(c, buf, used);
+}
+
+/* As the guest's own uname(2) has it: we are in its UTS namespace. */
+static int op_uname(struct kernel *k, struct client *c, json_t *msg, int *fds)
+{
+	char text[sizeof(struct utsname)];
+	struct utsname u;
+	int ret = host_result(uname(&u));
+
+	if (ret < 0)
+		return reply_error(c, strerror(-ret));
+	machine_release(k, &u);
+	snprintf(text, sizeof(text), "%s %s %s %s %s", u.sysname, u.nodename, u.release, u.version, u.machine);
+	return reply(c, json_pack("{s:b, s:s}", "ok", 1, "text", text), -1);
 }
 
 static int op_stop(struct kernel *k, struct client *c, json_t *msg, int *fds)
@@ -340,6 +381,7 @@ static const struct control_op {
 	{ "mem", op_mem },
 	{ "disk", op_disk },
 	{ "log", op_log },
+	{ "uname", op_uname },
 	{ "stop", op_stop },
 	{ "kill", op_kill },
 	{ "reboot", op_reboot },
