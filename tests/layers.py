@@ -14,13 +14,13 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SRC = os.path.join(TOP, "src")
 
 # Headers that everybody may include, and that use nothing else of ours.
-COMMON = {"config.h", "kernel/util.h", "kernel/cleanup.h", "kernel/log.h", "passthrough/hostcall.h"}
+COMMON = {"config.h", "kernel/util.h", "kernel/bigendian.h", "kernel/cleanup.h", "kernel/log.h", "passthrough/hostcall.h"}
 # Folder: what it may include beside COMMON and itself.
 BELOW = {
     "passthrough": set(),
     "ns": set(),
     "mmu": set(),
-    "drivers": {"kernel/event.h", "mmu/", "passthrough/fuse.h"},
+    "drivers": {"kernel/event.h", "kernel/machine/text.h", "mmu/", "passthrough/fuse.h"},
     "kernel": {"passthrough/", "ns/", "mmu/"},
     "": {"passthrough/", "ns/", "mmu/", "kernel/", "drivers/disk.h", "drivers/cow.h", "drivers/ubd.h"},
 }

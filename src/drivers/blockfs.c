@@ -59,12 +59,6 @@ int blockfs_error(errcode_t err)
 	return -EUCLEAN;
 }
 
-static int fail(struct blockfs_error *why, int ret, const char *text)
-{
-	snprintf(why->text, sizeof(why->text), "%s", text);
-	return ret;
-}
-
 /* ---- what is understood --------------------------------------------------------- */
 
 /* Features of which reading is all that is done here. */
@@ -114,29 +108,22 @@ static bool fits_type(const char *type, struct ext2_super_block *es)
 	return !(es->s_feature_incompat & ~incompat);
 }
 
-static int check_features(struct blockfs *b, struct blockfs_error *why)
+static int check_features(struct blockfs *b, struct disk_error *why)
 {
 	struct ext2_super_block *es = b->fs->super;
 	const char *name = no_use_for(es);
 
-	if (!fits_type(b->opt.type, es)) {
-		snprintf(why->text, sizeof(why->text), "it is no %s: mount it as ext4", b->opt.type);
-		return -EINVAL;
-	}
-	if (name) {
-		snprintf(why->text, sizeof(why->text), "it has feature %s, which weir does not know", name);
-		return -EINVAL;
-	}
+	if (!fits_type(b->opt.type, es))
+		return disk_fail(why, -EINVAL, "it is no %s: mount it as ext4", b->opt.type);
+	if (name)
+		return disk_fail(why, -EINVAL, "it has feature %s, which weir does not know", name);
 	name = b->readonly ? NULL : read_only_for(es);
-	if (!name)
-		return 0;
-	snprintf(why->text, sizeof(why->text), "it has feature %s, with which weir only reads: mount it ro", name);
-	return -EROFS;
+	return name ? disk_fail(why, -EROFS, "it has feature %s, with which weir only reads: mount it ro", name) : 0;
 }
 
 /* ---- opening -------------------------------------------------------------------- */
 
-static int open_fs(struct blockfs *b, struct blockfs_error *why)
+static int open_fs(struct blockfs *b, struct disk_error *why)
 {
 	int flags = EXT2_FLAG_64BITS | EXT2_FLAG_SKIP_MMP | (b->readonly ? 0 : EXT2_FLAG_RW);
 	char name[BLOCK_CACHE_NAME];
@@ -145,36 +132,44 @@ static int open_fs(struct blockfs *b, struct blockfs_error *why)
 	block_cache_name(&b->cache, name);
 	err = ext2fs_open2(name, NULL, flags, 0, 0, &block_cache_manager, &b->fs);
 	if (err)
-		return fail(why, MIN(blockfs_error(err), -1), "it has no usable ext2, ext3 or ext4 super block");
+		return disk_fail(why, MIN(blockfs_error(err), -1), "it has no usable ext2, ext3 or ext4 super block");
 	return 0;
 }
 
 /* Blocks are the file system's from now on; and it is read with those. */
-static int resize(struct blockfs *b, struct blockfs_error *why)
+static int resize(struct blockfs *b, struct disk_error *why)
 {
 	uint64_t blocks = ext2fs_blocks_count(b->fs->super);
 	unsigned size = b->fs->blocksize;
 	int ret = block_cache_resize(&b->cache, size);
 
 	if (ret == 0 && blocks > b->cache.end)
-		return fail(why, -EINVAL, "it is larger than the disk");
+		return disk_fail(why, -EINVAL, "it is larger than the disk");
 	return ret;
 }
 
-static int replay(struct blockfs *b, struct blockfs_error *why)
+/* So many bytes of them are kept, and so long is a block of the journal. */
+static int check_replayed(struct blockfs *b, struct disk_error *why)
+{
+	if (b->fs->blocksize != b->cache.size || ext2fs_blocks_count(b->fs->super) > b->cache.end)
+		return disk_fail(why, -EUCLEAN, "its journal holds a super block of another size: run e2fsck");
+	return check_features(b, why);
+}
+
+static int replay(struct blockfs *b, struct disk_error *why)
 {
 	int ret = journal_open(b, why);
 
 	if (ret == 0 && ext2fs_has_feature_journal_needs_recovery(b->fs->super)) {
 		if (!b->journal.present)
-			return fail(why, -EUCLEAN, "it needs recovery and has no journal: run e2fsck");
+			return disk_fail(why, -EUCLEAN, "it needs recovery and has no journal: run e2fsck");
 		ret = journal_replay(b, why);
 	}
 	return ret;
 }
 
 /* What was replayed goes to its places, and the file system is read anew. */
-static int settle_replayed(struct blockfs *b, struct blockfs_error *why)
+static int settle_replayed(struct blockfs *b, struct disk_error *why)
 {
 	cleanup_free struct block **blocks = NULL;
 	int n = block_cache_dirty(&b->cache, &blocks), ret;
@@ -188,7 +183,7 @@ static int settle_replayed(struct blockfs *b, struct blockfs_error *why)
 		return ret;
 	ext2fs_free(b->fs);
 	b->fs = NULL;
-	return open_fs(b, why);
+	return open_fs(b, why) ?: check_replayed(b, why);
 }
 
 /* Blocks that no file can have. */
@@ -236,7 +231,7 @@ static int mark_mounted(struct blockfs *b)
 	return ret;
 }
 
-static int prepare_writing(struct blockfs *b, struct blockfs_error *why)
+static int prepare_writing(struct blockfs *b, struct disk_error *why)
 {
 	int ret, n;
 
@@ -248,7 +243,7 @@ static int prepare_writing(struct blockfs *b, struct blockfs_error *why)
 	ret = mark_mounted(b);
 	n = ret == 0 ? orphans_load(b) : ret;
 	if (n == -EUCLEAN)
-		return fail(why, n, "its list of orphans is damaged: run e2fsck");
+		return disk_fail(why, n, "its list of orphans is damaged: run e2fsck");
 	if (n > 0)
 		log_info("blockfs: %d files that were open and had no name are removed", n);
 	/* First of all that it is in use. */
@@ -258,9 +253,9 @@ static int prepare_writing(struct blockfs *b, struct blockfs_error *why)
 	return ret ?: blockfs_commit(b);
 }
 
-static int open_all(struct blockfs *b, struct blockfs_error *why)
+static int open_all(struct blockfs *b, struct disk_error *why)
 {
-	int ret = block_cache_init(&b->cache, b->opt.disk, !b->opt.disk_readonly);
+	int ret = block_cache_init(&b->cache, b->opt.disk);
 
 	if (ret == 0)
 		ret = open_fs(b, why);
@@ -270,7 +265,7 @@ static int open_all(struct blockfs *b, struct blockfs_error *why)
 		ret = check_features(b, why);
 	if (ret == 0)
 		ret = replay(b, why);
-	if (ret == 0 && b->cache.ndirty)
+	if (ret == 0 && b->cache.dirty.n)
 		ret = settle_replayed(b, why);
 	if (ret < 0)
 		return ret;
@@ -282,7 +277,7 @@ static int open_all(struct blockfs *b, struct blockfs_error *why)
 	if (b->readonly)
 		return 0;
 	if (ext2fs_read_bitmaps(b->fs))
-		return fail(why, -EUCLEAN, "its bitmaps cannot be read: run e2fsck");
+		return disk_fail(why, -EUCLEAN, "its bitmaps cannot be read: run e2fsck");
 	ret = commit_init(b);
 	return ret ?: prepare_writing(b, why);
 }
@@ -302,7 +297,7 @@ static void destroy(struct blockfs *b)
 	free(b);
 }
 
-int blockfs_open(const struct blockfs_options *opt, struct blockfs **ret_b, struct blockfs_error *why)
+int blockfs_open(const struct blockfs_options *opt, struct blockfs **ret_b, struct disk_error *why)
 {
 	struct blockfs *b = calloc(1, sizeof(*b));
 	int ret;
@@ -315,7 +310,7 @@ int blockfs_open(const struct blockfs_options *opt, struct blockfs **ret_b, stru
 	ret = open_all(b, why);
 	if (ret < 0) {
 		if (!why->text[0])
-			fail(why, ret, strerror(-ret));
+			disk_fail(why, ret, "%s", strerror(-ret));
 		destroy(b);
 		return ret;
 	}
@@ -364,6 +359,12 @@ static bool answer_control(int control, int device)
 	return host_result(send(control, &byte, 1, MSG_NOSIGNAL)) == 1;
 }
 
+/* Is there anything to be committed, and can it be? */
+static bool has_changed(const struct blockfs *b)
+{
+	return !b->readonly && !b->broken && (b->dirty || b->data_dirty || b->cache.dirty.n);
+}
+
 static void serve(struct blockfs *b, struct fuse_server *s, int control)
 {
 	struct pollfd p[2] = {
@@ -374,7 +375,7 @@ static void serve(struct blockfs *b, struct fuse_server *s, int control)
 	bool more = true;
 
 	while (more) {
-		bool waiting = b->dirty || b->data_dirty || b->cache.ndirty;
+		bool waiting = has_changed(b);
 		int n = host_result(poll(p, 2, waiting ? (int)(COMMIT_EVERY / 1000000) : -1));
 
 		if (n < 0 && n != -EINTR)
@@ -415,12 +416,9 @@ void blockfs_serve(struct blockfs *b, int device, int control)
 
 #else
 
-#include <stdio.h>
-
-int blockfs_open(const struct blockfs_options *opt, struct blockfs **ret, struct blockfs_error *why)
+int blockfs_open(const struct blockfs_options *opt, struct blockfs **ret, struct disk_error *why)
 {
-	snprintf(why->text, sizeof(why->text), "this weir was built without libext2fs");
-	return -ENOSYS;
+	return disk_fail(why, -ENOSYS, "this weir was built without libext2fs");
 }
 
 void blockfs_serve(struct blockfs *b, int device, int control)

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "drivers/cow.h"
+
 struct blockfs;
 
 struct blockfs_options {
@@ -20,17 +22,13 @@ struct blockfs_options {
 	bool disk_readonly;	/* and nothing is written at all */
 };
 
-struct blockfs_error {
-	char text[200];		/* what is the matter, for the guest kernel's log */
-};
-
 /**
  * blockfs_open() - Read the file system of a disk, and make it whole if it was not
  *
  * Return: 0 or a negative errno with @why, as mount(2) has it: -EINVAL for what is
  * no such file system, -EROFS, -EUCLEAN, -EIO, -ENOSYS (built without libext2fs).
  */
-int blockfs_open(const struct blockfs_options *opt, struct blockfs **ret, struct blockfs_error *why);
+int blockfs_open(const struct blockfs_options *opt, struct blockfs **ret, struct disk_error *why);
 
 /**
  * blockfs_serve() - Answer until it is unmounted

@@ -34,14 +34,11 @@
 
 static void set_changed(struct blockfs *b, dgrp_t group)
 {
-	if (group < b->fs->group_desc_count)
-		b->changed[group / 8] |= 1u << group % 8;
 	b->dirty = true;
-}
-
-static bool is_changed(const struct blockfs *b, dgrp_t group)
-{
-	return b->changed[group / 8] & 1u << group % 8;
+	if (group >= b->fs->group_desc_count || b->is_changed[group])
+		return;
+	b->is_changed[group] = true;
+	b->changed[b->nchanged++] = group;
 }
 
 static void add_freed(struct blockfs *b, uint64_t nr)
@@ -96,8 +93,9 @@ void commit_inode(struct blockfs *b, ext2_ino_t ino)
 
 int commit_init(struct blockfs *b)
 {
-	b->changed = calloc(b->fs->group_desc_count / 8 + 1, 1);
-	if (!b->changed)
+	b->changed = calloc(b->fs->group_desc_count, sizeof(*b->changed));
+	b->is_changed = calloc(b->fs->group_desc_count, sizeof(*b->is_changed));
+	if (!b->changed || !b->is_changed)
 		return -ENOMEM;
 	b->fs->priv_data = b;
 	ext2fs_set_block_alloc_stats_callback(b->fs, on_block, NULL);
@@ -107,6 +105,7 @@ int commit_init(struct blockfs *b)
 void commit_exit(struct blockfs *b)
 {
 	free(b->changed);
+	free(b->is_changed);
 	free(b->freed);
 }
 
@@ -118,12 +117,10 @@ static int write_block(struct blockfs *b, uint64_t nr, const void *data)
 }
 
 /* The bitmap is the truth: what libext2fs has counted follows it. */
-static void count_free(ext2_filsys fs, dgrp_t g, const char *buf, unsigned blocks)
+static void count_free(ext2_filsys fs, dgrp_t g, const char *buf, unsigned bits)
 {
-	unsigned was = ext2fs_bg_free_blocks_count(fs, g), is = 0;
+	unsigned was = ext2fs_bg_free_blocks_count(fs, g), is = bits - ext2fs_bitcount(buf, bits / 8);
 
-	for (unsigned i = 0; i < blocks; i++)
-		is += !ext2fs_test_bit(i, buf);
 	ext2fs_bg_free_blocks_count_set(fs, g, is);
 	ext2fs_free_blocks_count_add(fs->super, (int64_t)is - was);
 }
@@ -139,9 +136,9 @@ static int write_block_bitmap(struct blockfs *b, dgrp_t g, char *buf)
 	memset(buf, 0xff, fs->blocksize);
 	if (ext2fs_get_block_bitmap_range2(fs->block_map, first, last - first + 1, buf))
 		return -EIO;
-	count_free(fs, g, buf, last - first + 1);
 	for (unsigned i = last - first + 1; i < bits; i++)
 		ext2fs_set_bit(i, buf);
+	count_free(fs, g, buf, bits);
 	ext2fs_block_bitmap_csum_set(fs, g, buf, bits / 8);
 	return write_block(b, ext2fs_block_bitmap_loc(fs, g), buf);
 }
@@ -179,25 +176,30 @@ static int write_descriptors(struct blockfs *b, uint64_t index)
 	return write_block(b, nr, (char *)fs->group_desc + index * fs->blocksize);
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
 static int write_groups(struct blockfs *b)
 {
 	cleanup_free char *buf = malloc(b->fs->blocksize);
 	uint64_t per = EXT2_DESC_PER_BLOCK(b->fs->super);
 	int ret = buf ? 0 : -ENOMEM;
-	bool any = false;
 
-	for (dgrp_t g = 0; ret == 0 && g < b->fs->group_desc_count; g++) {
-		if (is_changed(b, g)) {
-			ret = write_group(b, g, buf);
-			any = true;
-		}
-		if (ret == 0 && any && ((g + 1) % per == 0 || g + 1 == b->fs->group_desc_count)) {
+	qsort(b->changed, b->nchanged, sizeof(*b->changed), by_number);
+	for (unsigned i = 0; ret == 0 && i < b->nchanged; i++) {
+		dgrp_t g = b->changed[i];
+
+		ret = write_group(b, g, buf);
+		/* After the last of those that it describes. */
+		if (ret == 0 && (i + 1 == b->nchanged || b->changed[i + 1] / per != g / per))
 			ret = write_descriptors(b, g / per);
-			any = false;
-		}
+		b->is_changed[g] = false;
 	}
-	if (ret == 0)
-		memset(b->changed, 0, b->fs->group_desc_count / 8 + 1);
+	b->nchanged = 0;
 	return ret;
 }
 
@@ -217,11 +219,12 @@ static int write_super(struct blockfs *b)
 
 static void release_freed(struct blockfs *b)
 {
-	for (size_t i = 0; i < b->nfreed; i++)
-		for (uint64_t n = 0; n < b->freed[i].n; n++) {
-			ext2fs_unmark_block_bitmap2(b->fs->block_map, b->freed[i].first + n);
-			set_changed(b, ext2fs_group_of_blk2(b->fs, b->freed[i].first + n));
-		}
+	for (size_t i = 0; i < b->nfreed; i++) {
+		const struct block_run *r = &b->freed[i];
+
+		ext2fs_unmark_block_bitmap_range2(b->fs->block_map, r->first, r->n);
+		commit_range(b, r->first, r->n);
+	}
 	b->nfreed = 0;
 }
 
@@ -229,10 +232,9 @@ static void release_freed(struct blockfs *b)
 
 static int write_out(struct blockfs *b, struct block **blocks, unsigned n)
 {
-	int ret = -E2BIG;
+	int ret = b->journal.present ? journal_write(b, blocks, n) : -E2BIG;
+	bool journaled = ret == 0;
 
-	if (b->journal.present)
-		ret = journal_write(b, blocks, n);
 	if (ret == -E2BIG) {
 		/* No more than the order can be had: bytes of files before what leads to them. */
 		ret = block_cache_flush(&b->cache);
@@ -241,9 +243,7 @@ static int write_out(struct blockfs *b, struct block **blocks, unsigned n)
 	}
 	if (ret == 0)
 		ret = block_cache_write(&b->cache, blocks, n);
-	if (ret == 0 && !b->journal.present)
-		ret = block_cache_flush(&b->cache);
-	return ret;
+	return ret < 0 || journaled ? ret : block_cache_flush(&b->cache);
 }
 
 static int commit_metadata(struct blockfs *b)
@@ -269,7 +269,7 @@ int blockfs_commit(struct blockfs *b)
 		return -EIO;
 	if (b->readonly)
 		return 0;
-	if (b->dirty || b->cache.ndirty)
+	if (b->dirty || b->cache.dirty.n)
 		ret = commit_metadata(b);
 	else if (b->data_dirty)
 		ret = block_cache_flush(&b->cache);
@@ -283,12 +283,17 @@ int blockfs_commit(struct blockfs *b)
 	return 0;
 }
 
+bool blockfs_full(struct blockfs *b, int ret)
+{
+	return ret == -ENOSPC && b->nfreed && blockfs_commit(b) == 0;
+}
+
 void blockfs_settle(struct blockfs *b)
 {
 	unsigned many = MANY_DIRTY;
 
 	if (b->journal.present)
 		many = MIN(many, (b->journal.n - b->journal.first) / 6);
-	if (b->cache.ndirty > many || b->nfreed > MANY_FREED)
+	if (b->cache.dirty.n > many || b->nfreed > MANY_FREED)
 		blockfs_commit(b);
 }

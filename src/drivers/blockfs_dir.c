@@ -46,6 +46,14 @@ int dir_find(struct blockfs *b, uint32_t dir, const char *name, uint32_t *ret)
 	return check_dir(b, dir) ?: blockfs_error(ext2fs_lookup(b->fs, dir, name, len, NULL, ret));
 }
 
+int dir_has_not(struct blockfs *b, uint32_t dir, const char *name)
+{
+	uint32_t ino;
+	int ret = dir_find(b, dir, name, &ino);
+
+	return ret == -ENOENT ? 0 : ret < 0 ? ret : -EEXIST;
+}
+
 static int touch(struct blockfs *b, uint32_t dir)
 {
 	struct inode i;

@@ -203,10 +203,11 @@ static int set_written(struct blockfs *b, struct inode *i, uint64_t at, const st
 	ext2_extent_handle_t h;
 	errcode_t err = ext2fs_extent_open2(b->fs, i->ino, inode_base(i), &h);
 
+	if (err)
+		return blockfs_error(err);
 	for (uint64_t k = 0; !err && k < e->n; k++)
 		err = ext2fs_extent_set_bmap(h, at + k, e->place + k, 0);
-	if (!err)
-		ext2fs_extent_free(h);
+	ext2fs_extent_free(h);
 	return blockfs_error(err) ?: inode_read(b, i->ino, i);
 }
 
@@ -312,9 +313,7 @@ static int check_size(const struct blockfs *b, const struct inode *i, uint64_t e
 
 static int grow(struct blockfs *b, struct inode *i, uint64_t end)
 {
-	if (end <= inode_size(i))
-		return 0;
-	return blockfs_error(ext2fs_inode_size_set(b->fs, inode_base(i), end)) ?: inode_write(b, i);
+	return end > inode_size(i) ? blockfs_error(ext2fs_inode_size_set(b->fs, inode_base(i), end)) : 0;
 }
 
 ssize_t file_write(struct blockfs *b, struct inode *i, uint64_t off, const char *data, size_t len)
@@ -358,7 +357,8 @@ static int has_last_block(struct blockfs *b, struct inode *i, uint64_t first)
 	struct extent e;
 	int found = 0;
 
-	if (!(i->raw.i_flags & EXT4_EXTENTS_FL))
+	/* Mostly nobody has it. */
+	if (!(i->raw.i_flags & EXT4_EXTENTS_FL) || !ext2fs_test_block_bitmap2(b->fs->block_map, end - 1))
 		return 0;
 	for (uint64_t at = first; at < UINT32_MAX; at += e.n) {
 		int ret = file_map(b, i, at, UINT32_MAX - at, &e);

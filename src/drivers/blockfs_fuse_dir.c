@@ -6,15 +6,11 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
-
-#define MAX_LINKS 65000u	/* EXT4_LINK_MAX */
 
 static void reply_entry(fuse_req_t req, int ret, uint32_t ino)
 {
@@ -90,182 +86,63 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 
 /* ---- making ------------------------------------------------------------------- */
 
-/* As the host does: the group of a directory with the set-group-ID bit goes on. */
-static int new_owner(struct blockfs *b, fuse_req_t req, uint32_t dir, struct inode *i)
-{
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	struct inode parent;
-	int ret = inode_read(b, dir, &parent);
-	bool inherit = parent.raw.i_mode & S_ISGID;
-
-	if (ret < 0)
-		return ret;
-	inode_set_owner(i, ctx->uid, inherit ? inode_group(&parent) : ctx->gid);
-	if (inherit && LINUX_S_ISDIR(i->raw.i_mode))
-		i->raw.i_mode |= S_ISGID;
-	return 0;
-}
-
-static void set_device(struct inode *i, dev_t dev)
-{
-	unsigned major = major(dev), minor = minor(dev);
-
-	if (major < 256 && minor < 256)
-		i->raw.i_block[0] = major << 8 | minor;
-	else
-		i->raw.i_block[1] = (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
-}
-
-/* Not linked yet: give it back. */
-static void unmake(struct blockfs *b, struct inode *i)
-{
-	i->raw.i_links_count = 0;
-	inode_free(b, i);
-}
-
-static int make_node(struct blockfs *b, fuse_req_t req, uint32_t dir, const char *name, mode_t mode,
-		     dev_t dev, uint32_t *ret_ino)
-{
-	struct inode i;
-	int ret = inode_create(b, dir, mode, &i);
-
-	if (ret < 0)
-		return ret;
-	if (S_ISCHR(mode) || S_ISBLK(mode))
-		set_device(&i, dev);
-	i.raw.i_links_count = 1;
-	ret = new_owner(b, req, dir, &i);
-	if (ret == 0)
-		ret = inode_write(b, &i);
-	if (ret == 0)
-		ret = dir_add(b, dir, name, i.ino, mode);
-	if (ret < 0)
-		unmake(b, &i);
-	*ret_ino = i.ino;
-	return ret;
-}
-
-/* libext2fs has made @name: what it does not know of is set. */
-static int finish_new(struct blockfs *b, fuse_req_t req, uint32_t dir, const char *name, mode_t mode,
-		      uint32_t *ret_ino)
-{
-	struct inode i;
-	int ret = dir_find(b, dir, name, ret_ino);
-
-	if (ret == 0)
-		ret = inode_read(b, *ret_ino, &i);
-	if (ret < 0)
-		return ret;
-	commit_inode(b, i.ino);
-	i.raw.i_mode = mode;
-	for (enum inode_time t = INODE_ATIME; t <= INODE_CRTIME; t++)
-		inode_touch(b, &i, t);
-	return new_owner(b, req, dir, &i) ?: inode_write(b, &i);
-}
-
-static int touch_dir(struct blockfs *b, uint32_t dir)
-{
-	struct inode i;
-	int ret = inode_read(b, dir, &i);
-
-	if (ret < 0)
-		return ret;
-	inode_touch(b, &i, INODE_MTIME);
-	inode_touch(b, &i, INODE_CTIME);
-	return inode_write(b, &i);
-}
-
-static int make_dir(struct blockfs *b, fuse_req_t req, uint32_t dir, const char *name, mode_t mode,
-		    uint32_t *ret_ino)
-{
-	struct inode parent;
-	errcode_t err;
-	int ret = inode_read(b, dir, &parent);
-
-	if (ret < 0)
-		return ret;
-	if (parent.raw.i_links_count >= MAX_LINKS - 1)
-		return -EMLINK;
-	err = ext2fs_mkdir(b->fs, dir, 0, name);
-	if (err == EXT2_ET_DIR_NO_SPACE) {
-		err = ext2fs_expand_dir(b->fs, dir);
-		if (!err)
-			err = ext2fs_mkdir(b->fs, dir, 0, name);
-	}
-	ret = blockfs_error(err);
-	if (ret == 0)
-		ret = finish_new(b, req, dir, name, S_IFDIR | (mode & 07777), ret_ino);
-	return ret ?: touch_dir(b, dir);
-}
-
-static int make_symlink(struct blockfs *b, fuse_req_t req, uint32_t dir, const char *name,
-			const char *target, uint32_t *ret_ino)
-{
-	errcode_t err;
-	int ret;
-
-	if (strlen(target) >= b->fs->blocksize)
-		return -ENAMETOOLONG;
-	err = ext2fs_symlink(b->fs, dir, 0, name, target);
-	if (err == EXT2_ET_DIR_NO_SPACE) {
-		err = ext2fs_expand_dir(b->fs, dir);
-		if (!err)
-			err = ext2fs_symlink(b->fs, dir, 0, name, target);
-	}
-	ret = blockfs_error(err);
-	if (ret == 0)
-		ret = finish_new(b, req, dir, name, S_IFLNK | 0777, ret_ino);
-	return ret ?: touch_dir(b, dir);
-}
-
-/* A directory grows by blocks, and those of the last commit may be all there are. */
-static bool again(struct blockfs *b, int ret)
-{
-	return ret == -ENOSPC && b->nfreed && blockfs_commit(b) == 0;
-}
-
-static int check_name(struct blockfs *b, uint32_t dir, const char *name)
-{
-	uint32_t ino;
-	int ret = dir_find(b, dir, name, &ino);
-
-	return ret == -ENOENT ? 0 : ret < 0 ? ret : -EEXIST;
-}
-
-static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)
+static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const struct new_inode *n)
 {
 	struct blockfs *b = blockfs_of(req);
-	uint32_t dir = disk_ino(parent), ino = 0;
+	uint32_t ino = 0;
 	int ret;
 
 	if (!blockfs_may_write(req))
 		return;
-	ret = check_name(b, dir, name);
-	if (ret == 0)
-		ret = make_node(b, req, dir, name, mode, dev, &ino);
-	if (again(b, ret))
-		ret = make_node(b, req, dir, name, mode, dev, &ino);
+	ret = blockfs_create(b, disk_ino(parent), name, n, &ino);
 	reply_entry(req, ret, ino);
 	blockfs_settle(b);
+}
+
+static struct new_inode new_inode(fuse_req_t req, mode_t mode)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct new_inode){ .mode = mode, .uid = ctx->uid, .gid = ctx->gid };
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)
+{
+	struct new_inode n = new_inode(req, mode);
+
+	n.dev = dev;
+	make(req, parent, name, &n);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct new_inode n = new_inode(req, S_IFDIR | (mode & 07777));
+
+	make(req, parent, name, &n);
+}
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	struct new_inode n = new_inode(req, S_IFLNK | 0777);
+
+	n.target = target;
+	make(req, parent, name, &n);
 }
 
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		      struct fuse_file_info *fi)
 {
+	struct new_inode n = new_inode(req, S_IFREG | (mode & 07777));
 	struct blockfs *b = blockfs_of(req);
-	uint32_t dir = disk_ino(parent), ino = 0;
 	struct fuse_entry_param e;
+	uint32_t ino = 0;
 	int ret;
 
 	if (!blockfs_may_write(req))
 		return;
-	ret = dir_find(b, dir, name, &ino);
-	if (ret == -ENOENT)
-		ret = make_node(b, req, dir, name, S_IFREG | (mode & 07777), 0, &ino);
-	else if (ret == 0 && fi->flags & O_EXCL)
-		ret = -EEXIST;
-	if (again(b, ret))
-		ret = make_node(b, req, dir, name, S_IFREG | (mode & 07777), 0, &ino);
+	ret = blockfs_create(b, disk_ino(parent), name, &n, &ino);
+	if (ret == -EEXIST && !(fi->flags & O_EXCL))
+		ret = dir_find(b, disk_ino(parent), name, &ino);
 	if (ret == 0)
 		ret = blockfs_entry(b, ino, &e);
 	if (ret < 0) {
@@ -279,263 +156,36 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	blockfs_settle(b);
 }
 
-static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
-{
-	struct blockfs *b = blockfs_of(req);
-	uint32_t dir = disk_ino(parent), ino = 0;
-	int ret;
-
-	if (!blockfs_may_write(req))
-		return;
-	ret = check_name(b, dir, name);
-	if (ret == 0)
-		ret = make_dir(b, req, dir, name, mode, &ino);
-	if (again(b, ret))
-		ret = make_dir(b, req, dir, name, mode, &ino);
-	reply_entry(req, ret, ino);
-	blockfs_settle(b);
-}
-
-static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
-{
-	struct blockfs *b = blockfs_of(req);
-	uint32_t dir = disk_ino(parent), ino = 0;
-	int ret;
-
-	if (!blockfs_may_write(req))
-		return;
-	ret = check_name(b, dir, name);
-	if (ret == 0)
-		ret = make_symlink(b, req, dir, name, target, &ino);
-	if (again(b, ret))
-		ret = make_symlink(b, req, dir, name, target, &ino);
-	reply_entry(req, ret, ino);
-	blockfs_settle(b);
-}
-
-static int add_link(struct blockfs *b, uint32_t ino, uint32_t dir, const char *name)
-{
-	struct inode i;
-	int ret = inode_read(b, ino, &i);
-
-	if (ret < 0)
-		return ret;
-	if (i.raw.i_links_count >= MAX_LINKS)
-		return -EMLINK;
-	if (i.raw.i_links_count == 0)
-		return -ENOENT;
-	ret = check_name(b, dir, name) ?: dir_add(b, dir, name, ino, i.raw.i_mode);
-	if (ret < 0)
-		return ret;
-	i.raw.i_links_count++;
-	inode_touch(b, &i, INODE_CTIME);
-	return inode_write(b, &i);
-}
+/* ---- links --------------------------------------------------------------------- */
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	struct blockfs *b = blockfs_of(req);
-	int ret;
 
 	if (!blockfs_may_write(req))
 		return;
-	ret = add_link(b, disk_ino(ino), disk_ino(parent), name);
-	if (again(b, ret))
-		ret = add_link(b, disk_ino(ino), disk_ino(parent), name);
-	reply_entry(req, ret, disk_ino(ino));
+	reply_entry(req, link_add(b, disk_ino(ino), disk_ino(parent), name), disk_ino(ino));
 	blockfs_settle(b);
-}
-
-/* ---- removing ------------------------------------------------------------------- */
-
-/* One name less. A directory has two, and its parent loses one as well. */
-static int drop_link(struct blockfs *b, uint32_t ino, uint32_t parent)
-{
-	struct inode i, p;
-	int ret = inode_read(b, ino, &i);
-
-	if (ret < 0)
-		return ret;
-	if (LINUX_S_ISDIR(i.raw.i_mode)) {
-		i.raw.i_links_count = 0;
-		ret = inode_read(b, parent, &p);
-		/* 1: too many to be counted. */
-		if (ret == 0 && p.raw.i_links_count > 2) {
-			p.raw.i_links_count--;
-			ret = inode_write(b, &p);
-		}
-	} else if (i.raw.i_links_count > 0) {
-		i.raw.i_links_count--;
-	}
-	inode_touch(b, &i, INODE_CTIME);
-	if (ret < 0)
-		return ret;
-	if (i.raw.i_links_count > 0)
-		return inode_write(b, &i);
-	if (node_known(b, ino))
-		return inode_orphan(b, &i);
-	return inode_write(b, &i) ?: inode_free(b, &i);
-}
-
-static int remove_name(struct blockfs *b, uint32_t dir, const char *name, bool want_dir)
-{
-	struct inode i;
-	uint32_t ino;
-	int ret = dir_find(b, dir, name, &ino);
-
-	if (ret == 0)
-		ret = inode_read(b, ino, &i);
-	if (ret < 0)
-		return ret;
-	if (LINUX_S_ISDIR(i.raw.i_mode) != want_dir)
-		return want_dir ? -ENOTDIR : -EISDIR;
-	if (want_dir)
-		ret = dir_empty(b, ino);
-	return ret ?: dir_remove(b, dir, name) ?: drop_link(b, ino, dir);
 }
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	if (blockfs_may_write(req))
-		blockfs_done(req, remove_name(blockfs_of(req), disk_ino(parent), name, false));
+		blockfs_done(req, link_remove(blockfs_of(req), disk_ino(parent), name, false));
 }
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	if (blockfs_may_write(req))
-		blockfs_done(req, remove_name(blockfs_of(req), disk_ino(parent), name, true));
-}
-
-/* ---- renaming -------------------------------------------------------------------- */
-
-struct place {
-	uint32_t dir;
-	const char *name;
-	uint32_t ino;		/* 0: nothing there */
-	mode_t mode;
-};
-
-static int find_place(struct blockfs *b, struct place *p)
-{
-	struct inode i;
-	int ret = dir_find(b, p->dir, p->name, &p->ino);
-
-	if (ret < 0) {
-		p->ino = 0;
-		return ret;
-	}
-	ret = inode_read(b, p->ino, &i);
-	p->mode = i.raw.i_mode;
-	return ret;
-}
-
-static int add_links(struct blockfs *b, uint32_t ino, int by)
-{
-	struct inode i;
-	int ret = inode_read(b, ino, &i);
-
-	if (ret < 0 || i.raw.i_links_count == 1)
-		return ret;
-	i.raw.i_links_count += by;
-	return inode_write(b, &i);
-}
-
-/* A directory has moved from @from to @to. */
-static int change_parent(struct blockfs *b, uint32_t ino, uint32_t from, uint32_t to)
-{
-	if (from == to)
-		return 0;
-	return dir_change(b, ino, "..", to, S_IFDIR) ?: add_links(b, from, -1) ?: add_links(b, to, 1);
-}
-
-static int touch_inode(struct blockfs *b, uint32_t ino)
-{
-	struct inode i;
-	int ret = inode_read(b, ino, &i);
-
-	if (ret < 0)
-		return ret;
-	inode_touch(b, &i, INODE_CTIME);
-	return inode_write(b, &i);
-}
-
-static int exchange(struct blockfs *b, const struct place *a, const struct place *z)
-{
-	int ret = dir_change(b, a->dir, a->name, z->ino, z->mode);
-
-	if (ret == 0)
-		ret = dir_change(b, z->dir, z->name, a->ino, a->mode);
-	if (ret == 0 && S_ISDIR(a->mode))
-		ret = change_parent(b, a->ino, a->dir, z->dir);
-	if (ret == 0 && S_ISDIR(z->mode))
-		ret = change_parent(b, z->ino, z->dir, a->dir);
-	return ret ?: touch_inode(b, a->ino) ?: touch_inode(b, z->ino);
-}
-
-static int check_replace(struct blockfs *b, const struct place *a, const struct place *z)
-{
-	if (S_ISDIR(z->mode) && !S_ISDIR(a->mode))
-		return -EISDIR;
-	if (!S_ISDIR(z->mode) && S_ISDIR(a->mode))
-		return -ENOTDIR;
-	return S_ISDIR(z->mode) ? dir_empty(b, z->ino) : 0;
-}
-
-static int move(struct blockfs *b, const struct place *a, const struct place *z)
-{
-	int ret = z->ino ? check_replace(b, a, z) : 0;
-
-	if (ret < 0)
-		return ret;
-	if (z->ino)
-		ret = dir_change(b, z->dir, z->name, a->ino, a->mode);
-	else
-		ret = dir_add(b, z->dir, z->name, a->ino, a->mode);
-	if (ret == 0)
-		ret = dir_remove(b, a->dir, a->name);
-	if (ret == 0 && S_ISDIR(a->mode))
-		ret = change_parent(b, a->ino, a->dir, z->dir);
-	if (ret == 0 && z->ino)
-		ret = drop_link(b, z->ino, z->dir);
-	return ret ?: touch_inode(b, a->ino);
-}
-
-static int rename_name(struct blockfs *b, struct place *a, struct place *z, unsigned flags)
-{
-	int ret = find_place(b, a);
-
-	if (ret < 0)
-		return ret;
-	ret = find_place(b, z);
-	if (ret < 0 && ret != -ENOENT)
-		return ret;
-	if (flags & RENAME_EXCHANGE)
-		return ret < 0 ? ret : exchange(b, a, z);
-	if (ret == 0 && flags & RENAME_NOREPLACE)
-		return -EEXIST;
-	if (a->ino == z->ino)
-		return 0;
-	return move(b, a, z);
+		blockfs_done(req, link_remove(blockfs_of(req), disk_ino(parent), name, true));
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 		      const char *newname, unsigned flags)
 {
-	struct blockfs *b = blockfs_of(req);
-	struct place a = { .dir = disk_ino(parent), .name = name };
-	struct place z = { .dir = disk_ino(newparent), .name = newname };
-	int ret;
-
-	if (!blockfs_may_write(req))
-		return;
-	if (flags & ~(unsigned)(RENAME_EXCHANGE | RENAME_NOREPLACE)) {
-		fuse_reply_err(req, EINVAL);
-		return;
-	}
-	ret = rename_name(b, &a, &z, flags);
-	if (again(b, ret))
-		ret = rename_name(b, &a, &z, flags);
-	blockfs_done(req, ret);
+	if (blockfs_may_write(req))
+		blockfs_done(req, link_rename(blockfs_of(req), disk_ino(parent), name, disk_ino(newparent),
+					      newname, flags));
 }
 
 /* ---- reading directories ----------------------------------------------------------- */

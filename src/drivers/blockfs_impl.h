@@ -5,9 +5,12 @@
  * blockfs.c         mounting: what is supported, journal, orphans, state
  * blockfs_io.c      blocks of metadata, kept in memory until they are committed
  * blockfs_commit.c  what has changed, all of it or nothing
- * blockfs_journal.c the journal: read after a crash, written by a commit
+ * blockfs_journal.c the journal: found, and written by a commit
+ * blockfs_replay.c  the journal, read after a crash
  * blockfs_inode.c   inodes, and those without a name
- * blockfs_dir.c     names
+ * blockfs_dir.c     directories
+ * blockfs_create.c  new inodes and their names
+ * blockfs_link.c    names that come, go and change
  * blockfs_file.c    where bytes of a file lie, reading and writing them
  * blockfs_fuse.c    FUSE's requests; blockfs_fuse_dir.c those about names,
  *                   blockfs_xattr.c those about attributes
@@ -31,20 +34,23 @@
 /* A block of metadata. */
 struct block {
 	struct block *next;		/* of its hash chain */
-	struct block *newer, *older;	/* of all that are clean */
+	struct block *newer, *older;	/* of all that are clean, or of all that are dirty */
 	uint64_t nr;
 	bool dirty;
 	char data[];
 };
 
+struct block_list {
+	struct block *newest, *oldest;
+	unsigned n;
+};
+
 struct block_cache {
 	int fd;
-	bool writable;			/* the disk is; else dirty blocks stay in memory */
 	unsigned size;			/* bytes of a block */
 	uint64_t end;			/* blocks of the disk */
 	struct block **hash;
-	struct block *newest, *oldest;	/* clean ones */
-	unsigned nclean, ndirty;
+	struct block_list clean, dirty;
 };
 
 /* For libext2fs: its name is what block_cache_name() makes. */
@@ -52,7 +58,7 @@ extern struct struct_io_manager block_cache_manager;
 #define BLOCK_CACHE_NAME 32
 void block_cache_name(const struct block_cache *c, char name[BLOCK_CACHE_NAME]);
 
-int block_cache_init(struct block_cache *c, int fd, bool writable);
+int block_cache_init(struct block_cache *c, int fd);
 void block_cache_destroy(struct block_cache *c);
 
 /* Blocks of another size: all that is kept must be clean. */
@@ -90,6 +96,7 @@ struct journal {
 	uint32_t seq;		/* of the next transaction */
 	uint32_t incompat;
 	uint32_t seed;		/* of its checksums */
+	struct j_super *super;	/* its first block, as it is on the disk */
 };
 
 /* An inode that the guest knows of. */
@@ -113,7 +120,9 @@ struct blockfs {
 
 	struct block_run *freed;	/* since the last commit */
 	size_t nfreed, room_freed;
-	uint8_t *changed;		/* groups whose bitmaps did, a bit each */
+	uint32_t *changed;		/* groups whose bitmaps did */
+	unsigned nchanged;
+	bool *is_changed;		/* of each group */
 	bool dirty;			/* something did since the last commit */
 	bool data_dirty;		/* bytes of files since the last flush */
 
@@ -128,14 +137,14 @@ struct blockfs {
 
 int blockfs_error(errcode_t err);
 
-/* ---- blockfs_journal.c ---------------------------------------------------- */
+/* ---- blockfs_journal.c, blockfs_replay.c ---------------------------------- */
 
 /* Find the journal. Return: 0 also if there is none. @why: of an error. */
-int journal_open(struct blockfs *b, struct blockfs_error *why);
+int journal_open(struct blockfs *b, struct disk_error *why);
 void journal_close(struct journal *j);
 
 /* Bring to their places what was committed; blocks are dirty then. */
-int journal_replay(struct blockfs *b, struct blockfs_error *why);
+int journal_replay(struct blockfs *b, struct disk_error *why);
 
 /* Its super block: to be replayed from its start, or (@empty) nothing in it. */
 int journal_mark(struct blockfs *b, bool empty);
@@ -158,6 +167,9 @@ void commit_inode(struct blockfs *b, ext2_ino_t ino);
 
 /* Make durable all that has changed. Return: 0 or -EIO ..., and then for good. */
 int blockfs_commit(struct blockfs *b);
+
+/* It was full: is there more room now, that of what was freed since the last commit? */
+bool blockfs_full(struct blockfs *b, int ret);
 
 /* Between two changes: commit if much is waiting. */
 void blockfs_settle(struct blockfs *b);
@@ -189,7 +201,7 @@ uint32_t inode_group(const struct inode *i);
 uint64_t inode_size(const struct inode *i);
 bool inode_has_blocks(struct blockfs *b, struct inode *i);
 
-/* A new inode near @dir; not yet linked anywhere. */
+/* A new inode near @dir; not yet linked anywhere. The caller writes it. */
 int inode_create(struct blockfs *b, uint32_t dir, mode_t mode, struct inode *ret);
 
 /* It has no name any more: gone when nobody knows it any more. */
@@ -211,6 +223,8 @@ void nodes_free(struct blockfs *b);
 /* ---- blockfs_dir.c -------------------------------------------------------- */
 
 int dir_find(struct blockfs *b, uint32_t dir, const char *name, uint32_t *ret);
+/* -EEXIST if it has. */
+int dir_has_not(struct blockfs *b, uint32_t dir, const char *name);
 int dir_add(struct blockfs *b, uint32_t dir, const char *name, uint32_t ino, mode_t mode);
 int dir_remove(struct blockfs *b, uint32_t dir, const char *name);
 /* Let an existing name lead to another inode. */
@@ -232,6 +246,34 @@ struct dir_list {
 int dir_list(struct blockfs *b, uint32_t dir, struct dir_list *ret);
 void dir_list_free(struct dir_list *l);
 
+/* ---- blockfs_create.c ----------------------------------------------------- */
+
+struct new_inode {
+	mode_t mode;
+	uint32_t uid, gid;
+	dev_t dev;		/* of a device */
+	const char *target;	/* of a symbolic link */
+};
+
+int blockfs_create(struct blockfs *b, uint32_t dir, const char *name, const struct new_inode *n,
+		   uint32_t *ret_ino);
+
+/* ---- blockfs_link.c ------------------------------------------------------- */
+
+#define MAX_LINKS 65000u	/* EXT4_LINK_MAX */
+
+/* Of directories: it has as many as can be counted. */
+bool dir_is_full(const struct inode *dir);
+
+int link_add(struct blockfs *b, uint32_t ino, uint32_t dir, const char *name);
+
+/* -EISDIR, -ENOTDIR if it is not what is wanted. */
+int link_remove(struct blockfs *b, uint32_t dir, const char *name, bool want_dir);
+
+/* As renameat2(2). */
+int link_rename(struct blockfs *b, uint32_t dir, const char *name, uint32_t newdir, const char *newname,
+		unsigned flags);
+
 /* ---- blockfs_file.c ------------------------------------------------------- */
 
 /* Blocks of a file that lie together. */
@@ -246,6 +288,7 @@ int file_map(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n, struct
 
 /* Into @buf, of whole blocks around. Return: bytes, at *@ret in it. */
 ssize_t file_read(struct blockfs *b, struct inode *i, uint64_t off, size_t len, char **ret);
+/* Return: bytes, fewer if the disk is full. The caller writes the inode. */
 ssize_t file_write(struct blockfs *b, struct inode *i, uint64_t off, const char *data, size_t len);
 int file_truncate(struct blockfs *b, struct inode *i, uint64_t size);
 /* Give blocks @first to @last back. */

@@ -255,7 +255,7 @@ int inode_create(struct blockfs *b, uint32_t dir, mode_t mode, struct inode *ret
 	}
 	for (enum inode_time t = INODE_ATIME; t <= INODE_CRTIME; t++)
 		inode_touch(b, ret, t);
-	return blockfs_error(ext2fs_write_new_inode(b->fs, ino, inode_base(ret))) ?: inode_write(b, ret);
+	return blockfs_error(ext2fs_write_new_inode(b->fs, ino, inode_base(ret)));
 }
 
 /* What follows @ino on the list, to its inode. */

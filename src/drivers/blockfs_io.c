@@ -68,21 +68,20 @@ static struct block **chain(struct block_cache *c, uint64_t nr)
 	return &c->hash[nr % HASH_SIZE];
 }
 
-static void list_remove(struct block_cache *c, struct block *k)
+static void list_remove(struct block_list *l, struct block *k)
 {
-	*(k->newer ? &k->newer->older : &c->newest) = k->older;
-	*(k->older ? &k->older->newer : &c->oldest) = k->newer;
-	k->newer = k->older = NULL;
-	c->nclean--;
+	*(k->newer ? &k->newer->older : &l->newest) = k->older;
+	*(k->older ? &k->older->newer : &l->oldest) = k->newer;
+	l->n--;
 }
 
-static void list_add(struct block_cache *c, struct block *k)
+static void list_add(struct block_list *l, struct block *k)
 {
 	k->newer = NULL;
-	k->older = c->newest;
-	*(c->newest ? &c->newest->newer : &c->oldest) = k;
-	c->newest = k;
-	c->nclean++;
+	k->older = l->newest;
+	*(l->newest ? &l->newest->newer : &l->oldest) = k;
+	l->newest = k;
+	l->n++;
 }
 
 static void drop(struct block_cache *c, struct block *k)
@@ -92,17 +91,14 @@ static void drop(struct block_cache *c, struct block *k)
 	while (*at != k)
 		at = &(*at)->next;
 	*at = k->next;
-	if (k->dirty)
-		c->ndirty--;
-	else
-		list_remove(c, k);
+	list_remove(k->dirty ? &c->dirty : &c->clean, k);
 	free(k);
 }
 
 static void shrink(struct block_cache *c, unsigned keep)
 {
-	while (c->nclean > keep)
-		drop(c, c->oldest);
+	while (c->clean.n > keep)
+		drop(c, c->clean.oldest);
 }
 
 static struct block *lookup(struct block_cache *c, uint64_t nr)
@@ -111,9 +107,9 @@ static struct block *lookup(struct block_cache *c, uint64_t nr)
 
 	while (k && k->nr != nr)
 		k = k->next;
-	if (k && !k->dirty && k != c->newest) {
-		list_remove(c, k);
-		list_add(c, k);
+	if (k && !k->dirty && k != c->clean.newest) {
+		list_remove(&c->clean, k);
+		list_add(&c->clean, k);
 	}
 	return k;
 }
@@ -129,7 +125,7 @@ static struct block *insert(struct block_cache *c, uint64_t nr)
 		return NULL;
 	*k = (struct block){ .nr = nr, .next = *chain(c, nr) };
 	*chain(c, nr) = k;
-	list_add(c, k);
+	list_add(&c->clean, k);
 	return k;
 }
 
@@ -157,9 +153,9 @@ static void set_dirty(struct block_cache *c, struct block *k)
 {
 	if (k->dirty)
 		return;
-	list_remove(c, k);
+	list_remove(&c->clean, k);
 	k->dirty = true;
-	c->ndirty++;
+	list_add(&c->dirty, k);
 }
 
 void block_forget(struct block_cache *c, uint64_t nr)
@@ -179,15 +175,13 @@ static int by_number(const void *a, const void *b)
 
 int block_cache_dirty(struct block_cache *c, struct block ***ret)
 {
-	struct block **all = calloc(c->ndirty + 1, sizeof(*all));
+	struct block **all = calloc(c->dirty.n + 1, sizeof(*all));
 	unsigned n = 0;
 
 	if (!all)
 		return -ENOMEM;
-	for (unsigned i = 0; i < HASH_SIZE; i++)
-		for (struct block *k = c->hash[i]; k; k = k->next)
-			if (k->dirty)
-				all[n++] = k;
+	for (struct block *k = c->dirty.newest; k; k = k->older)
+		all[n++] = k;
 	qsort(all, n, sizeof(*all), by_number);
 	*ret = all;
 	return n;
@@ -205,9 +199,9 @@ int block_cache_write(struct block_cache *c, struct block **b, unsigned n)
 		ret = block_io_write(c->fd, buf, (size_t)run * c->size, b[i]->nr * c->size);
 	}
 	for (unsigned i = 0; ret == 0 && i < n; i++) {
+		list_remove(&c->dirty, b[i]);
 		b[i]->dirty = false;
-		c->ndirty--;
-		list_add(c, b[i]);
+		list_add(&c->clean, b[i]);
 	}
 	return ret;
 }
@@ -219,11 +213,11 @@ int block_cache_flush(struct block_cache *c)
 
 /* ---- the cache ---------------------------------------------------------- */
 
-int block_cache_init(struct block_cache *c, int fd, bool writable)
+int block_cache_init(struct block_cache *c, int fd)
 {
 	int64_t size = host_result(lseek(fd, 0, SEEK_END));
 
-	*c = (struct block_cache){ .fd = fd, .writable = writable, .size = SUPERBLOCK_SIZE };
+	*c = (struct block_cache){ .fd = fd, .size = SUPERBLOCK_SIZE };
 	if (size < 0)
 		return size;
 	c->end = size / c->size;
@@ -233,7 +227,7 @@ int block_cache_init(struct block_cache *c, int fd, bool writable)
 
 int block_cache_resize(struct block_cache *c, unsigned size)
 {
-	if (c->ndirty || size < SUPERBLOCK_SIZE || size % SUPERBLOCK_SIZE)
+	if (c->dirty.n || size < SUPERBLOCK_SIZE || size % SUPERBLOCK_SIZE)
 		return -EINVAL;
 	shrink(c, 0);
 	c->end = c->end * c->size / size;

@@ -5,11 +5,10 @@
 #include "drivers/blockfs_fuse.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
-#include "kernel/cleanup.h"
+#include "kernel/machine/text.h"
 #include "kernel/util.h"
 
 static int open_attributes(struct blockfs *b, fuse_ino_t ino, struct ext2_xattr_handle **ret)
@@ -65,40 +64,30 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 		ext2fs_free_mem(&value);
 }
 
-struct names {
-	char *text;
-	size_t len;
-};
-
 static int add_name(char *name, char *value, size_t len, void *ctx)
 {
-	struct names *n = ctx;
-	size_t size = strlen(name) + 1;
-	char *more = is_shown(name) ? realloc(n->text, n->len + size) : NULL;
-
-	if (!more)
-		return 0;
-	memcpy(more + n->len, name, size);
-	n->text = more;
-	n->len += size;
+	if (is_shown(name))
+		text_add(ctx, name, strlen(name) + 1);
 	return 0;
 }
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct ext2_xattr_handle *h;
-	struct names n = { .len = 0 };
+	struct text names = { .len = 0 };
 	int ret = open_attributes(blockfs_of(req), ino, &h);
 
 	if (ret == 0) {
-		ret = blockfs_error(ext2fs_xattrs_iterate(h, add_name, &n));
+		ret = blockfs_error(ext2fs_xattrs_iterate(h, add_name, &names));
 		ext2fs_xattrs_close(&h);
 	}
+	if (ret == 0 && !text_ok(&names))
+		ret = -ENOMEM;
 	if (ret < 0)
 		fuse_reply_err(req, -ret);
 	else
-		reply_value(req, n.text, n.len, size);
-	free(n.text);
+		reply_value(req, names.buf, names.len, size);
+	text_free(&names);
 }
 
 static int write_attributes(struct blockfs *b, fuse_ino_t ino, struct ext2_xattr_handle *h, int ret)

@@ -7,13 +7,13 @@
  */
 #include "drivers/cow.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/bigendian.h"
 #include "kernel/util.h"
 
 #define COW_MAGIC 0x4f4f4f4du
@@ -37,37 +37,9 @@ int disk_fail(struct disk_error *err, int ret, const char *fmt, ...)
 
 /* ---- the header -------------------------------------------------------- */
 
-static uint32_t get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be32toh(v);
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be64toh(v);
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	v = htobe32(v);
-	memcpy(p, &v, sizeof(v));
-}
-
-static void put64(uint8_t *p, uint64_t v)
-{
-	v = htobe64(v);
-	memcpy(p, &v, sizeof(v));
-}
-
 static int check_kind(const uint8_t *raw, struct disk_error *err)
 {
-	uint32_t magic = get32(raw + AT_MAGIC), version = get32(raw + AT_VERSION);
+	uint32_t magic = get_be32(raw + AT_MAGIC), version = get_be32(raw + AT_VERSION);
 
 	if (magic == __builtin_bswap32(COW_MAGIC))
 		return disk_fail(err, -EINVAL,
@@ -83,7 +55,7 @@ static int check_kind(const uint8_t *raw, struct disk_error *err)
 
 static int check_numbers(const uint8_t *raw, const struct cow_header *h, struct disk_error *err)
 {
-	uint32_t sector = get32(raw + AT_SECTOR), format = get32(raw + AT_FORMAT);
+	uint32_t sector = get_be32(raw + AT_SECTOR), format = get_be32(raw + AT_FORMAT);
 
 	if (sector != COW_SECTOR)
 		return disk_fail(err, -EINVAL, "its header has a sector size of %u, not 512", sector);
@@ -106,9 +78,9 @@ int cow_header_parse(const uint8_t raw[COW_HEADER_SIZE], struct cow_header *h,
 
 	if (ret < 0)
 		return ret;
-	h->mtime = get32(raw + AT_MTIME);
-	h->size = get64(raw + AT_SIZE);
-	h->alignment = get32(raw + AT_ALIGNMENT);
+	h->mtime = get_be32(raw + AT_MTIME);
+	h->size = get_be64(raw + AT_SIZE);
+	h->alignment = get_be32(raw + AT_ALIGNMENT);
 	memcpy(h->backing, raw + AT_BACKING, COW_PATH_SIZE);
 	if (!memchr(h->backing, '\0', COW_PATH_SIZE))
 		return disk_fail(err, -EINVAL, "the path of the backing file in its header has no end");
@@ -121,13 +93,13 @@ int cow_header_parse(const uint8_t raw[COW_HEADER_SIZE], struct cow_header *h,
 void cow_header_format(const struct cow_header *h, uint8_t raw[COW_HEADER_SIZE])
 {
 	memset(raw, 0, COW_HEADER_SIZE);
-	put32(raw + AT_MAGIC, COW_MAGIC);
-	put32(raw + AT_VERSION, COW_VERSION);
-	put32(raw + AT_MTIME, h->mtime);
-	put64(raw + AT_SIZE, h->size);
-	put32(raw + AT_SECTOR, COW_SECTOR);
-	put32(raw + AT_ALIGNMENT, h->alignment);
-	put32(raw + AT_FORMAT, COW_FORMAT_BITMAP);
+	put_be32(raw + AT_MAGIC, COW_MAGIC);
+	put_be32(raw + AT_VERSION, COW_VERSION);
+	put_be32(raw + AT_MTIME, h->mtime);
+	put_be64(raw + AT_SIZE, h->size);
+	put_be32(raw + AT_SECTOR, COW_SECTOR);
+	put_be32(raw + AT_ALIGNMENT, h->alignment);
+	put_be32(raw + AT_FORMAT, COW_FORMAT_BITMAP);
 	memcpy(raw + AT_BACKING, h->backing, strnlen(h->backing, COW_PATH_SIZE - 1));
 }
 

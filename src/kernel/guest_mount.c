@@ -61,7 +61,7 @@ static int fs_open(const struct mount_request *rq, int disk, void **ret, char *w
 		.disk = disk, .readonly = rq->readonly || rq->disk_readonly,
 		.disk_readonly = rq->disk_readonly,
 	};
-	struct blockfs_error err;
+	struct disk_error err;
 	struct blockfs *b = NULL;
 	int r;
 
@@ -109,7 +109,7 @@ static bool option_known(const char *o)
 {
 	static const char *const known[] = {
 		"errors=", "data=ordered", "data=writeback", "commit=", "barrier=1", "barrier", "user_xattr",
-		"nodiscard", "delalloc", "nodelalloc", "journal_checksum", "auto_da_alloc", "nodiscard",
+		"nodiscard", "delalloc", "nodelalloc", "journal_checksum", "auto_da_alloc",
 		"noacl", "relatime", "seclabel", "noquota", "defaults",
 	};
 

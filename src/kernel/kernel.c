@@ -18,6 +18,7 @@
 #include "kernel/memory/memory.h"
 #include "kernel/sched.h"
 #include "kernel/util.h"
+#include "ns/rights.h"
 #include "passthrough/hostcall.h"
 
 static void tell_monitor(const struct kernel *k, struct monitor_msg *msg, int fd)
@@ -37,8 +38,7 @@ static int become_root(const struct guest_config *cfg, struct ns_error *err)
 	ret = host_send(cfg->monitor, &msg, sizeof(msg), NULL, 0);
 	if (ret < 0 || host_read(cfg->monitor, &go, 1) != 1)
 		return -ECHILD;		/* the monitor has said why */
-	ret = host_call(SYS_setresgid, 0, 0, 0);
-	return ret < 0 ? ret : host_call(SYS_setresuid, 0, 0, 0);
+	return rights_take_root();
 }
 
 static void block_signals(void)

@@ -18,9 +18,8 @@
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
-#define SECOND UINT64_C(1000000000)
-#define IDLE_PATIENCE (10 * SECOND)	/* while the disk is asked for nothing */
-#define PATIENCE (60 * SECOND)		/* in all */
+#define IDLE_PATIENCE (10 * NSEC_PER_SEC)	/* while the disk is asked for nothing */
+#define PATIENCE (60 * NSEC_PER_SEC)		/* in all */
 #define DEATH_PATIENCE 10000		/* ms, until a killed one has closed its files */
 #define LOOK_EVERY 100			/* ms */
 
@@ -117,6 +116,20 @@ int mount_server_start(struct mount_server *s, int mounter, const struct mount_r
 	return ret;
 }
 
+/* A byte that it sends. Return: 1, 0 if it has ended, or -ETIMEDOUT. */
+static int take_byte(struct mount_server *s, uint64_t since, unsigned char *ret_byte)
+{
+	int ret;
+
+	do {
+		ret = await(s, since, false);
+		if (ret < 0)
+			return ret;
+		ret = host_result(recv(s->control, ret_byte, 1, MSG_DONTWAIT));
+	} while (ret == -EAGAIN);
+	return ret == 1;
+}
+
 /* Return: 1 it is mounted, 0 it has ended, or -ETIMEDOUT. */
 static int ask(struct mount_server *s)
 {
@@ -128,13 +141,10 @@ static int ask(struct mount_server *s)
 	ret = host_result(send(s->control, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT));
 	if (ret < 0 && ret != -EAGAIN)
 		return 0;
-	do {
-		ret = await(s, since, false);
-		if (ret < 0)
-			return ret;
-		ret = host_result(recv(s->control, &byte, 1, MSG_DONTWAIT));
-	} while (ret == -EAGAIN || (ret == 1 && byte != s->asked));
-	return ret == 1;
+	do
+		ret = take_byte(s, since, &byte);
+	while (ret == 1 && byte != s->asked);
+	return ret;
 }
 
 bool mount_server_mounted(struct mount_server *s)
@@ -158,14 +168,12 @@ void mount_server_end(struct mount_server *s)
 
 void mount_server_wait(struct mount_server *s, uint64_t since)
 {
-	char byte;
-	int ret = 1;
+	unsigned char byte;
+	int ret;
 
-	while (ret == 1 || ret == -EAGAIN) {
-		ret = await(s, since, false);
-		if (ret == 0)
-			ret = host_result(recv(s->control, &byte, 1, MSG_DONTWAIT));
-	}
+	do
+		ret = take_byte(s, since, &byte);
+	while (ret == 1);
 	if (ret == -ETIMEDOUT)
 		kill_stuck(s);
 	release(s);

@@ -143,8 +143,7 @@ static int enter_userns(const struct agent_config *cfg, int mounter)
 		return 0;
 	/* With setgroups denied (a single id) the list stays, and does not matter. */
 	setgroups(0, NULL);
-	ret = host_call(SYS_setresgid, 0, 0, 0);
-	return ret < 0 ? ret : host_call(SYS_setresuid, 0, 0, 0);
+	return rights_take_root();
 }
 
 /* For the kernel, whose threads work in some of them: while the host's /proc is

@@ -15,7 +15,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -25,8 +24,8 @@
 #include "kernel/cleanup.h"
 #include "kernel/log.h"
 #include "kernel/util.h"
-#include "ns/feature.h"
 #include "ns/mount.h"
+#include "ns/rights.h"
 #include "passthrough/hostcall.h"
 
 enum { FD_REPLY, FD_DISK };
@@ -51,11 +50,8 @@ static int mount_fuse(const struct mount_request *rq, int device, char *why, siz
 /* Uid 0 of the guest, as the agent. With setgroups denied the list stays. */
 static int take_ids(void)
 {
-	int ret;
-
 	setgroups(0, NULL);
-	ret = host_call(SYS_setresgid, 0, 0, 0);
-	return ret < 0 ? ret : host_call(SYS_setresuid, 0, 0, 0);
+	return rights_take_root();
 }
 
 /* Whatever it is at: it ends with the mounter, which ends with the guest kernel. Other
@@ -109,7 +105,6 @@ static void __attribute__((noreturn)) serve(const struct mounter_fs *ops, const 
 	void *fs;
 
 	prctl(PR_SET_NAME, "weir-blockfs");
-	signal(SIGCHLD, SIG_DFL);
 	if (introduce(fds[FD_REPLY]) < 0)
 		_exit(1);
 	mount = prepare(ops, rq, fds[FD_DISK], mounter, &fs, &device, &r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rights.c - what a process of weir's takes from itself, for good
+ * rights.c - what a process of weir's is, and what it takes from itself for good
  */
 #include "ns/rights.h"
 
@@ -56,6 +56,13 @@ int rights_keep(uint64_t keep)
 		d[i].effective = d[i].permitted;
 	}
 	return host_call(SYS_capset, &h, d);
+}
+
+int rights_take_root(void)
+{
+	int ret = host_call(SYS_setresgid, 0, 0, 0);
+
+	return ret < 0 ? ret : host_call(SYS_setresuid, 0, 0, 0);
 }
 
 int rights_no_new_privs(void)

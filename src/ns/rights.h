@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rights.h - what a process of weir's takes from itself, for good
+ * rights.h - what a process of weir's is, and what it takes from itself for good
  *
  * Which process takes what, and when: kernel/confine.c, ns/agent.c, monitor.c.
  */
@@ -28,6 +28,9 @@ int rights_keep(uint64_t keep);
  * The thread itself keeps what it has. Return: 0 or a negative errno.
  */
 int rights_bound(uint64_t keep);
+
+/* Be uid and gid 0 of the user namespace. Return: 0 or a negative errno. */
+int rights_take_root(void);
 
 /* No program run from now on gains rights by its set-user-ID bit or capabilities. */
 int rights_no_new_privs(void);
