@@ -97,6 +97,8 @@ def postgres_under_load_while_memory_changes(case):
     case.equal("the sums agree, nothing is lost", out.split(), ["t|400000", "1600"])
 
 
+# The compiler by its class: a runtime has that, but no javac.
+JAVAC = ("-m", "jdk.compiler/com.sun.tools.javac.Main")
 JAVA = """
 import java.util.*;
 import java.util.concurrent.*;
@@ -136,10 +138,10 @@ public class Load {
 
 @test("memory", users=USERS)
 def java_under_load_while_memory_changes(case):
-    need("java", "javac")
+    need("java")
     where = case.directory()
     case.write(os.path.join(where, "Load.java"), JAVA)
-    case.status(case.command(["javac", "-d", where, os.path.join(where, "Load.java")]), 0)
+    case.status(case.command(["java", *JAVAC, "-d", where, os.path.join(where, "Load.java")]), 0)
     # Where mappings are counted so are its reserves; it is told to have few.
     out = under_load(case, 640, 128, ["java", "-Xmx128m", "-Xss256k", "-XX:ReservedCodeCacheSize=24m", "-XX:+UseSerialGC",
                                       "-XX:CompressedClassSpaceSize=16m", "-Xshare:auto", "-cp", where, "Load"])
