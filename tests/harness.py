@@ -458,6 +458,11 @@ class Report:
     def __init__(self, verbose):
         self.verbose, self.number = verbose, 0
         self.passed, self.failed, self.skipped, self.failures = 0, 0, 0, []
+        self.times = []	# (seconds, label), of the first try
+
+    @staticmethod
+    def comment(line, detail):
+        print(f"# {line}\n" + "".join(f"#   {line}\n" for line in detail.splitlines()), end="", flush=True)
 
     def add(self, label, outcome, seconds, detail="", notes=()):
         """One line; outcome is pass, fail, skip or unsteady (failed once, then passed: AGAIN)."""
@@ -470,8 +475,7 @@ class Report:
             self.passed += 1
             print(f"ok {self.number} - {label} ({seconds:.2f} s)", flush=True)
             if outcome == "unsteady":
-                print(f"# unsteady: {label}\n" + "".join(f"#   {line}\n" for line in detail.splitlines()),
-                      end="", flush=True)
+                self.comment(f"unsteady: {label}", detail)
         else:
             self.failed += 1
             self.failures.append(label)
@@ -543,8 +547,10 @@ def run_all(ctx, options):
 
     def told(item, result):
         label, (outcome, seconds, detail), notes = result
+        report.times.append((seconds, label))
         if outcome == "fail" and options.again and item[1].suite not in NEVER_AGAIN:
             failed.append((item, result))
+            report.comment(f"failed once: {label} ({seconds:.2f} s)", detail)
         else:
             report.add(label, outcome, seconds, detail, notes)
 
@@ -559,6 +565,8 @@ def run_all(ctx, options):
         if all(one(item)[1][0] == "pass" for _ in range(AGAIN)):
             outcome = "unsteady"
         report.add(label, outcome, seconds, detail, notes)
+    for seconds, label in sorted(report.times, reverse=True)[:options.times]:
+        print(f"# slow: {seconds:7.2f} s {label}")
     for label in report.failures:
         print(f"# failed: {label}")
     print(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")

@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""tally.py STATUS [--meson TESTLOG [--unsteady]] FILE - count what a test program printed
-tally.py --failed TESTLOG - the names of the programs that failed, for meson test
+"""tally.py - count what a test program printed
 
     tally.py 0 build/check/guest.log
     tally.py 1 --meson build/meson-logs/testlog.json build/check/meson.log
+    tally.py --failed build/meson-logs/testlog.json
 
-FILE is TAP; with --meson the TAP of each program is taken from Meson's log of the
-run, and a program without TAP counts as one test; with --unsteady, what failed there
-has passed since. STATUS is how the run ended: a
-run that failed, or did not come to its plan's end, without a test that says so
-counts as one failure more. Prints failures, what was unsteady, then each reason for a skip with how
-often it came, and last "N passed, N failed, N skipped". Exit status 1 on failures.
+A run that failed, or did not come to its plan's end, without a test that says so
+counts as one failure more. Prints failures, what was unsteady and how much that was, then
+each reason for a skip with how often it came, and last "N passed, N failed, N skipped";
+what is unsteady has passed. Exit status 1 on failures.
 """
+import argparse
 import collections
 import json
 import re
@@ -53,8 +52,8 @@ class Tally:
             elif line.startswith("# unsteady: "):
                 detail = [prefix + line[len("# unsteady: "):]]
                 self.unsteady.append(detail)
-            elif line.startswith("# failed: "):
-                detail = None	# tests/run's own list of them
+            elif line.startswith(("# failed: ", "# failed once: ", "# slow: ")):
+                detail = None	# tests/run's own lists, and what it will try again
             elif line.startswith("#") and detail is not None and len(detail) < 16:
                 detail.append(line)
         return plan is not None and plan == seen
@@ -88,31 +87,41 @@ def failed(path):
         return [e["name"].rpartition(" / ")[2] for e in map(json.loads, f) if e["result"] not in ("OK", "EXPECTEDFAIL", "SKIP")]
 
 
+def parse():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--meson", metavar="TESTLOG", help="the TAP of each program is in Meson's log of the run; a "
+                   "program without TAP counts as one test")
+    p.add_argument("--unsteady", action="store_true", help="what failed there has passed since")
+    p.add_argument("--failed", metavar="TESTLOG", help="print the names of the programs that failed, for meson test, "
+                   "and stop")
+    p.add_argument("status", nargs="?", type=int, help="how the run ended")
+    p.add_argument("file", nargs="?", help="what it printed, TAP")
+    options = p.parse_args()
+    if options.failed is None and options.file is None:
+        p.error("write a status and a file, or --failed TESTLOG")
+    return options
+
+
 def main():
-    args = sys.argv[1:]
-    if len(args) == 2 and args[0] == "--failed":
-        print(*failed(args[1]))
+    options = parse()
+    if options.failed is not None:
+        print(*failed(options.failed))
         return 0
-    unsteady = "--unsteady" in args[3:4]
-    if unsteady:
-        del args[3]
-    if len(args) not in (2, 4) or (len(args) == 4 and args[1] != "--meson"):
-        sys.exit(__doc__)
-    status, log, tally = int(args[0]), args[-1], Tally()
+    status, log, tally = options.status, options.file, Tally()
     with open(log, errors="replace") as f:
         text = f.read()
     whole = True
-    if len(args) == 4:
+    if options.meson:
         try:
-            meson(tally, args[2])
+            meson(tally, options.meson)
         except (OSError, ValueError, KeyError) as e:
-            tally.fail(f"{args[2]}: {e}")
+            tally.fail(f"{options.meson}: {e}")
     else:
         whole = tally.tap(text)
     if (status != 0 or not whole) and not tally.failures:
         why = "took too long" if status in (124, 137) else f"ended with status {status}"
         tally.fail(f"{log}: {why}, no test said so", ["# " + x for x in text.splitlines()[-20:]])
-    if unsteady:
+    if options.unsteady:
         tally.passed += len(tally.failures)
         tally.unsteady, tally.failures = tally.failures, []
     for what, *detail in tally.failures:
@@ -123,6 +132,8 @@ def main():
         print(f"unsteady, passed when run again: {what}")
         for line in detail:
             print(f"        {line}")
+    if tally.unsteady:
+        print(f"{len(tally.unsteady)} unsteady")
     for reason, n in sorted(tally.skips.items()):
         print(f"skipped {n:4}: {reason}")
     print(f"{tally.passed} passed, {len(tally.failures)} failed, {sum(tally.skips.values())} skipped")
