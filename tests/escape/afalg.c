@@ -47,6 +47,6 @@ int main(void)
 	      refused(raw64(53 | X32_BIT, AF_ALG, SOCK_SEQPACKET, 0, (long)pair, 0, 0)));
 	check("io_uring_setup", refused(raw64(425, 8, (long)params, 0, 0, 0, 0)));
 	/* A policy may answer the i386 door by killing. */
-	fact("i386 door", "%s", WIFSIGNALED(in_child(foreign)) ? "killed" : "refused");
+	fact("i386 door", "%s", WIFSIGNALED(child_status(foreign)) ? "killed" : "refused");
 	return t_failed;
 }

@@ -20,6 +20,6 @@ int main(void)
 	check("io_uring_register", refused(raw64(427, -1, 0, 0, 0, 0, 0)));
 	check("io_uring_register, without a ring", refused(raw64(427, -1, 0x80000000, 0, 0, 0, 0)));
 	check("x32 io_uring_setup", refused(raw64(425 | X32_BIT, 8, (long)params, 0, 0, 0, 0)));
-	fact("i386 door", "%s", WIFSIGNALED(in_child(i386)) ? "killed" : "refused");
+	fact("i386 door", "%s", WIFSIGNALED(child_status(i386)) ? "killed" : "refused");
 	return t_failed;
 }

@@ -40,7 +40,7 @@ int main(void)
 		check(what, refused(raw64(202 | X32_BIT, (long)&words[0], op, 1, (long)&soon,
 					  (long)&words[1], 0)));
 	}
-	fact("i386 door", "%s", WIFSIGNALED(in_child(i386)) ? "killed" : "refused");
+	fact("i386 door", "%s", WIFSIGNALED(child_status(i386)) ? "killed" : "refused");
 	check("plain requeue works", raw64(SYS_futex, (long)&words[0], FUTEX_CMP_REQUEUE, 1, 1,
 					   (long)&words[1], 0) == 0);
 	check("plain PI lock works", raw64(SYS_futex, (long)&words[0], FUTEX_LOCK_PI, 0, 0, 0, 0) == 0);

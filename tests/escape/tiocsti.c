@@ -75,7 +75,7 @@ int main(void)
 		setsid();
 		pty = open(name, O_RDWR);
 		on("a pty", pty);
-		fact("i386 door", "%s", WIFSIGNALED(in_child(i386)) ? "killed" : "refused");
+		fact("i386 door", "%s", WIFSIGNALED(child_status(i386)) ? "killed" : "refused");
 		_exit(t_failed);
 	}
 	int status;

@@ -36,7 +36,7 @@ int main(void)
 	write_file("jail/marker", "here");
 	if (symlink("/etc/passwd", "jail/link") == -1)
 		need("symlink", -1);
-	say_status("jailed", in_child(jailed));
+	say_status("jailed", child_status(jailed));
 	check("the fifo is where it should be", access("jail/fifo", F_OK) == 0);
 	say("chroot to a file", chroot("jail/marker"));
 	say("chroot to nothing", chroot("missing"));

@@ -27,7 +27,7 @@ int main(void)
 	mkdir("outside", 0755);
 	if (symlink("/outside", "jail/out") == -1)
 		need("symlink", -1);
-	say_status("jailed", in_child(jailed));
+	say_status("jailed", child_status(jailed));
 	check("the mount is in the chroot's /m", access("jail/m/inside", F_OK) == 0);
 	check("nothing is at our m2", access("m2/inside", F_OK) == -1);
 	check("nothing is outside", access("outside/fifo", F_OK) == -1);

@@ -51,7 +51,7 @@ int main(void)
 	say("chown to an id that is not mapped", chown("private", 3000000000u, -1));
 	if (other_id() < 0)
 		skip("the guest has one id");
-	say_status("become", in_child(become));
-	say_status("threads", in_child(threads_differ));
+	say_status("become", child_status(become));
+	say_status("threads", child_status(threads_differ));
 	return t_failed;
 }

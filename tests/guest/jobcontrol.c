@@ -95,6 +95,6 @@ static void session(void)
 int main(void)
 {
 	/* The hang-up at the end ends the session's leader. */
-	say_status("the session", in_child(session));
+	say_status("the session", child_status(session));
 	return t_failed;
 }

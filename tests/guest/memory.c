@@ -29,7 +29,7 @@ int main(void)
 	say("mincore", mincore(q, 4096, (unsigned char[1]){ 0 }));
 	say("mprotect", mprotect(q, 4096, PROT_READ));
 	page = q;
-	say_status("write to a read-only page", in_child(writes_read_only));
+	say_status("write to a read-only page", child_status(writes_read_only));
 	say("munmap", munmap(q, 4 << 20));
 	fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	say("memfd_create", fd);

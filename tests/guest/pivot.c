@@ -37,7 +37,7 @@ int main(void)
 	enter_dir();
 	mkdir("new", 0755);
 	mkdir("put", 0755);
-	say_status("pivots", in_child(pivots));
+	say_status("pivots", child_status(pivots));
 	say("the root here is as it was", access("/etc", F_OK));
 	say("to what is no mount point", pivot_root("put", "put"));
 	say("to nothing", pivot_root("missing", "missing"));

@@ -131,13 +131,13 @@ static void root_without_nnp(void)
 
 int main(void)
 {
-	say_status("simple", in_child(simple));
-	say_status("tsync", in_child(tsync));
-	say_status("trap", in_child(trap));
-	say_status("kills", in_child(kills));
-	say_status("inherited", in_child(inherited));
-	say_status("odd", in_child(odd));
-	say_status("root", in_child(root_without_nnp));
+	say_status("simple", child_status(simple));
+	say_status("tsync", child_status(tsync));
+	say_status("trap", child_status(trap));
+	say_status("kills", child_status(kills));
+	say_status("inherited", child_status(inherited));
+	say_status("odd", child_status(odd));
+	say_status("root", child_status(root_without_nnp));
 	say_number("mode outside", prctl(PR_GET_SECCOMP));
 	say("getppid outside", syscall(SYS_getppid));
 	say("sethostname outside", sethostname("outside", 7));

@@ -43,10 +43,10 @@ static void killed_by_trapped(void)
 
 int main(void)
 {
-	say_status("by prctl", in_child(by_prctl));
-	say_status("by seccomp", in_child(by_seccomp));
-	say_status("getppid in strict mode", in_child(killed));
-	say_status("sethostname in strict mode", in_child(killed_by_trapped));
+	say_status("by prctl", child_status(by_prctl));
+	say_status("by seccomp", child_status(by_seccomp));
+	say_status("getppid in strict mode", child_status(killed));
+	say_status("sethostname in strict mode", child_status(killed_by_trapped));
 	say("sethostname outside", sethostname("still", 5));
 	return t_failed;
 }

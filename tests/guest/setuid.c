@@ -62,8 +62,8 @@ int main(int argc, char **argv)
 	enter_dir();
 	copy_self("as-1000", 1000, 04755);
 	copy_self("as-root", 0, 04755);
-	say_status("root runs 1000's", in_child(to_1000));
-	say_status("1000 runs root's", in_child(to_root));
-	say_status("1000 runs root's with no_new_privs", in_child(with_nnp));
+	say_status("root runs 1000's", child_status(to_1000));
+	say_status("1000 runs root's", child_status(to_root));
+	say_status("1000 runs root's with no_new_privs", child_status(with_nnp));
 	return t_failed;
 }

@@ -98,8 +98,8 @@ int main(void)
 		*nowhere = 1;
 	check("a fault is caught with its address", where == 1);
 	signal(SIGSEGV, SIG_DFL);
-	say_status("abort", in_child(dies));
-	say_status("a fault", in_child(faults));
+	say_status("abort", child_status(dies));
+	say_status("a fault", child_status(faults));
 	say("kill of nobody", kill(99999999, SIGTERM));
 	say("unknown signal", kill(getpid(), 99));
 	say("pidfd_send_signal", syscall(SYS_pidfd_send_signal,

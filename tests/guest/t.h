@@ -114,8 +114,9 @@ static T_UNUSED long need(const char *what, long ret)
 	return ret;
 }
 
-/* Run @fn in a child that exits with t_failed; returns the wait status. */
-static T_UNUSED int in_child(void (*fn)(void))
+/* Run @fn in a child that exits with t_failed; returns the wait status. Whoever does not
+ * look at that wants in_child(). */
+static T_UNUSED __attribute__((warn_unused_result)) int child_status(void (*fn)(void))
 {
 	pid_t pid = need("fork", fork());
 	int status = -1;
@@ -130,6 +131,15 @@ static T_UNUSED int in_child(void (*fn)(void))
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
 		t_failed = 1;
 	return status;
+}
+
+/* Run @fn in a child that has to come to its end. */
+static T_UNUSED void in_child(void (*fn)(void))
+{
+	int status = child_status(fn);
+
+	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
+		failed("a child ended with status %#x", status);
 }
 
 static T_UNUSED void say_status(const char *what, int status)

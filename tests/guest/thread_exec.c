@@ -65,6 +65,6 @@ int main(int argc, char **argv)
 	}
 	check("sixteen threads in one process", same == 16);
 	check("each with its own id", different == 16 * 15 / 2);
-	say_status("exec from a thread", in_child(execs));
+	say_status("exec from a thread", child_status(execs));
 	return t_failed;
 }

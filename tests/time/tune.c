@@ -201,6 +201,6 @@ int main(int argc, char **argv)
 	phase_locked();
 	set_clock();
 	if (other_id() >= 0)
-		say_status("nobody", in_child(as_nobody));
+		say_status("nobody", child_status(as_nobody));
 	return t_failed;
 }
