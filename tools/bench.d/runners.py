@@ -21,6 +21,7 @@ more limits than the host has. Where they differ:
   limited   weir with a machine of its own to show; only the rows that read of it
   time-lab  weir with clocks of the guest's own, three days ahead; only the rows about clocks
   stamps    the same, and file times by the guest's clock; only rows of programs that ask for them
+  disks     weir with two disks; only the rows of the group disk
   faketime  libfaketime, three days ahead, preloaded into the same program linked dynamically;
             "-m" is its multi-threaded mode; the same rows
   uml       one CPU, always; root is hostfs of /, read-only; starting it is booting a kernel
@@ -33,6 +34,8 @@ import struct
 import subprocess
 from pathlib import Path
 
+from disks import FS, IMAGE
+
 REPO = Path(__file__).resolve().parents[2]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What is hidden by the /tmp of a runner if the build directory lies there.
@@ -43,6 +46,7 @@ IDS_ROWS = ("stat", "open", "make")
 PASS_ROWS = ("getppid", "read", "write", "stat", "open", "mmap", "fault", "fork", "exec")
 CLOCK_ROWS = ("clock-real", "clock-mono", "clock-day", "cond-wait", "exec", "exec-true")
 STAMP_ROWS = ("stat", "make", "tar")
+DISK_ROWS = ("disk-random", "disk-single", "disk-stream", "fs-write", "fs-read", "fs-build")
 
 
 def find(program):
@@ -150,6 +154,18 @@ class Single(Weir):
 
     def command(self, argv):
         return super().command([*self.prefix, *argv])
+
+
+class Disks(Weir):
+    """A guest with the two disks of disks.py."""
+
+    def find(self):
+        self.reason = self.place.no_disks
+        if self.reason:
+            return False
+        for i, name in enumerate((IMAGE, FS)):
+            self.settings += ["--set", f"disk.{i}.image={self.place.disks / name}"]
+        return super().find()
 
 
 class Faketime(Runner):
@@ -399,6 +415,7 @@ class Uml(Runner):
             "loglevel=0",
             f"BENCH_JOB={where}/job",
             f"BENCH_DIR={self.place.build}",
+            *([] if self.place.no_disks else [f"ubd0r={self.place.disks / IMAGE}"]),
         ]
 
     def output(self, text):
@@ -463,6 +480,7 @@ def all_runners(place):
             "weir id-lab, a guest user",
             ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"],
         ),
+        Disks(place, "disks", "hosting", plain, "weir hosting, with disks", DISK_ROWS),
         Faketime(place, "faketime", []),
         Faketime(place, "faketime-m", ["-m"]),
         Bubblewrap(place),

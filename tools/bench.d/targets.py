@@ -44,6 +44,19 @@ def slower(samples, peer, row="trap"):
     return samples.ratio(peer, row, "hosting")
 
 
+def disk_targets(samples):
+    """Times of one transfer each: speed is native's time to ours."""
+    ours = "disks"
+    speed = (("disk-random", 0.85), ("disk-stream", 0.95), ("fs-write", 0.7), ("fs-read", 0.7))
+    return [
+        *(at_least(f"{row}, native's time to ours", samples.ratio("native", row, ours), limit, f"≥ {limit} × native's speed")
+          for row, limit in speed),
+        at_most("disk-single", samples.difference(ours, "disk-single"), 25000, "≤ native + 25 µs", " ns more"),
+        at_least("disk-random, UML's time to ours", samples.ratio("uml", "disk-random", ours), 5, "≥ 5 ×"),
+        at_most("fs-build", samples.ratio(ours, "fs-build"), 2, "≤ 2 × native"),
+    ]
+
+
 def all_targets(samples, memory):
     """memory: KiB of all weir processes of a guest at rest, or None."""
     ours = "hosting"
@@ -146,6 +159,7 @@ def all_targets(samples, memory):
     targets.append(
         at_most("start to exit", samples.ratio(ours, "start", "bwrap"), 1.5, "≤ 1.5 × bwrap")
     )
+    targets += disk_targets(samples)
     targets.append(
         at_most(
             "guest kernel at rest",

@@ -18,6 +18,7 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -30,6 +31,8 @@ static void mount_all(void)
 	mount("dev", "/dev", "devtmpfs", 0, NULL);
 	mkdir("/dev/shm", 01777);
 	mkdir("/dev/pts", 0755);
+	/* The disk, if it is given one: there is no udev. */
+	mknod("/dev/ubda", S_IFBLK | 0600, makedev(98, 0));
 	mount("shm", "/dev/shm", "tmpfs", 0, "mode=1777");
 	mount("pts", "/dev/pts", "devpts", 0, NULL);
 	mount("tmp", "/tmp", "tmpfs", 0, "mode=1777");

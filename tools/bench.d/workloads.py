@@ -5,6 +5,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from disks import DISK_NEEDS, FS_NEEDS, make_disks
 from inputs import make_inputs
 
 HERE = Path(__file__).resolve().parent
@@ -60,9 +61,16 @@ ROWS = [
     Row("redis", "macro", "redis-benchmark, loopback"),
     Row("nginx", "macro", "nginx with wrk, a request"),
     Row("tar", "macro", "tar + gzip of a tree"),
+    Row("disk-random", "disk", "4 KiB random reads of a disk, depth 32"),
+    Row("disk-single", "disk", "4 KiB random read of a disk, depth 1"),
+    Row("disk-stream", "disk", "1 MiB sequential reads of a disk"),
+    Row("fs-write", "disk", "1 MiB written to ext4, with fsync at the end"),
+    Row("fs-read", "disk", "1 MiB read from ext4"),
+    Row("fs-build", "disk", "untar and make -j2 on ext4"),
     Row("memory", "memory", "guest kernel at rest, KiB private"),
 ]
-GROUPS = ("micro", "free", "long", "start", "macro", "memory")
+GROUPS = ("micro", "free", "long", "start", "macro", "disk", "memory")
+DISK_ROWS = tuple(row.name for row in ROWS if row.group == "disk")
 # Of the group long: how long, in full and quickly, and the runners in which it says something.
 LONG_SECONDS = (10, 3)
 LONG_RUNNERS = ("native", "hosting", "unobserved")
@@ -85,6 +93,7 @@ NEEDS = {
     "redis": ("redis-server", "redis-benchmark", "redis-cli"),
     "nginx": ("nginx", "wrk"),
     "tar": ("tar", "gzip"),
+    **{row: FS_NEEDS if row.startswith("fs-") else DISK_NEEDS for row in DISK_ROWS},
 }
 
 
@@ -98,11 +107,13 @@ class Place:
         self.micro_dynamic = self.build / "micro-dynamic"  # for what is preloaded
         self.macro = self.build / "macro"
         self.inputs = self.build / ("inputs-quick" if quick else "inputs")
+        self.disks = self.run / "disks"
+        self.no_disks = "no row of the group disk is measured"
         with socket.socket() as probe:  # free on the host, for those that share its network
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
 
-    def prepare(self):
+    def prepare(self, disks):
         """Builds what is older than its source; raises RuntimeError with one line."""
         self.run.mkdir(parents=True, exist_ok=True)
         micro = ["micro.c", "calls.c", "tasks.c", "notify.c", "together.c", "spawn.c"]
@@ -115,6 +126,8 @@ class Place:
             if not target.exists() or target.read_bytes() != script.read_bytes():
                 target.write_bytes(script.read_bytes())
         make_inputs(self.inputs, self.quick)
+        if disks:
+            self.no_disks = make_disks(self.disks)
 
     def compile(self, target, names, static=True):
         sources = [HERE / name for name in names]
