@@ -19,6 +19,7 @@
 #include "passthrough/hostcall.h"
 
 #define BATCH 64	/* requests per system call */
+#define HARVEST 4	/* that are done() before the loop's other events have their turn */
 
 struct aio_host {
 	struct aio aio;		/* first: what callers know */
@@ -93,28 +94,42 @@ static void submit(struct aio *a, struct aio_request *const rq[], unsigned n)
 	submit_batch(h, batch, room);
 }
 
+/* Return: may there be more? */
+static bool harvest(struct aio_host *h)
+{
+	struct timespec now = {};
+	struct io_event done[HARVEST];
+	int n = io_getevents(h->ctx, 0, HARVEST, done, &now);
+
+	for (int i = 0; i < n; i++) {
+		struct aio_request *rq = done[i].data;
+
+		rq->done(rq, (long)done[i].res);
+	}
+	return n == HARVEST;
+}
+
+/*
+ * A host's disk may end many requests at once. If all were done() first, it would have
+ * nothing to do until then: who waited for the first may long have asked for more. So
+ * the eventfd, which says that there are some, is read when the last is done.
+ */
 static void handle(struct kernel *k, struct event_source *src, uint32_t events)
 {
 	struct aio_host *h = (struct aio_host *)((char *)src - offsetof(struct aio_host, event));
-	struct timespec now = {};
-	struct io_event done[BATCH];
 	struct aio_request *rq;
 	uint64_t count;
-	int n;
 
-	/* It counts what is done; that is asked for itself. */
-	host_read(src->fd, &count, sizeof(count));
 	while ((rq = h->ended)) {
 		h->ended = rq->next_ended;
 		rq->done(rq, rq->ret);
 	}
-	do {
-		n = io_getevents(h->ctx, 0, BATCH, done, &now);
-		for (int i = 0; i < n; i++) {
-			rq = done[i].data;
-			rq->done(rq, (long)done[i].res);
-		}
-	} while (n == BATCH);
+	if (harvest(h))
+		return;
+	host_read(src->fd, &count, sizeof(count));
+	/* Those that ended before it was read: nothing will tell of them again. */
+	while (harvest(h))
+		;
 }
 
 static void release(struct event_source *src)

@@ -18,6 +18,7 @@
 #include "passthrough/hostcall.h"
 
 #define MERGE_LOOK 64			/* waiting parts that are looked at */
+#define BEGIN_AT 4			/* so many that lie apart do not wait for more */
 #define BASE_CHECK_NS 100000000u	/* how long an image below a COW file is taken for unchanged */
 
 void ubd_end(struct ubd *u, struct ubd_request *rq, int ret)
@@ -41,6 +42,20 @@ static void part_done(struct ubd *u, struct ubd_request *rq, int error)
 		ubd_end(u, rq, rq->error);
 }
 
+static bool goes_on(const struct ubd_part *a, const struct ubd_part *b)
+{
+	return a->rq->op == b->rq->op && a->cow == b->cow && a->place + a->len == b->place;
+}
+
+static void queue(struct ubd *u, struct ubd_part *p)
+{
+	const struct ubd_part *before = u->first ? (struct ubd_part *)u->last : NULL;
+
+	u->apart += !before || !goes_on(before, p);
+	*u->last = p;
+	u->last = &p->next;
+}
+
 static int add_part(struct ubd *u, struct ubd_request *rq, uint64_t done, uint64_t *len)
 {
 	struct ubd_part *p = malloc(sizeof(*p));
@@ -61,8 +76,7 @@ static int add_part(struct ubd *u, struct ubd_request *rq, uint64_t done, uint64
 	}
 	p->len = *len;
 	rq->parts++;
-	*u->last = p;
-	u->last = &p->next;
+	queue(u, p);
 	return 0;
 }
 
@@ -121,6 +135,8 @@ void ubd_submit(struct ubd *u, struct ubd_request *rq)
 		ret = add_part(u, rq, done, &n);
 	}
 	part_done(u, rq, ret);
+	if (u->apart >= BEGIN_AT)
+		ubd_run(u);
 }
 
 /* ---- reads and writes -------------------------------------------------- */
@@ -172,11 +188,6 @@ static void io_done(struct aio_request *aio, long ret)
 		part_done(u, rq, error);
 	}
 	ubd_run(u);
-}
-
-static bool goes_on(const struct ubd_part *a, const struct ubd_part *b)
-{
-	return a->rq->op == b->rq->op && a->cow == b->cow && a->place + a->len == b->place;
 }
 
 static struct ubd_part *take(struct ubd *u, struct ubd_part **at)
@@ -246,6 +257,7 @@ void ubd_run(struct ubd *u)
 	struct aio_request *batch[64];
 	unsigned n = 0;
 
+	u->apart = 0;
 	if (u->first && host_now() - u->base_checked_ns >= BASE_CHECK_NS)
 		ubd_check_base(u);
 	while (u->first && u->inflight < u->depth) {

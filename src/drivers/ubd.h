@@ -3,8 +3,9 @@
  * ubd.h - a block device of the guest's: requests in, reads and writes out
  *
  * Requests are queued by ubd_submit() and begin with ubd_run(), so that those
- * which came together and lie together go to the host as one. At most @depth
- * are under way. A request that is done was done as on any disk with a write
+ * which came together and lie together go to the host as one. As soon as some wait
+ * that do not, ubd_submit() begins them: the host's disk works on them while others
+ * are submitted. At most @depth are under way. A request that is done was done as on any disk with a write
  * cache: a write may be lost by a crash until a flush that was begun after it
  * has returned 0, or if it has fua itself.
  *

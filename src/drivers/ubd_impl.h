@@ -15,7 +15,7 @@
 
 /* What of a request lies together in one file. */
 struct ubd_part {
-	struct ubd_part *next;
+	struct ubd_part *next;	/* first */
 	struct ubd_request *rq;
 	bool cow;		/* in the COW file */
 	uint64_t place;		/* bytes, in the file */
@@ -59,6 +59,7 @@ struct ubd {
 	struct aio *aio;
 	unsigned depth, inflight, pending;
 	struct ubd_part *first, **last;	/* parts that wait */
+	unsigned apart;			/* of them, since ubd_run(): do not go on where the one before ends */
 	struct ubd_io *io, *free_io;
 	struct ubd_flush flush;
 	bool written;			/* since the last flush began */

@@ -187,6 +187,12 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 
 	if (!j)
 		return;
+	/* As block devices have it. What the host cuts where a page of the buffer ends is
+	 * none of it if the buffer lies at a multiple of 512, as with those. */
+	if (fi->flags & O_DIRECT && (off | size) % COW_SECTOR) {
+		fail(j, -EINVAL);
+		return;
+	}
 	if ((uint64_t)off >= j->node->size) {
 		fuse_reply_buf(req, NULL, 0);
 		end_job(j);
