@@ -12,7 +12,7 @@ import struct
 import subprocess
 import time
 
-from disk_guests import ALL, SECTOR, Guests, disk, full_file_system, names, random_image, read
+from disk_guests import ALL, SECTOR, SHELL, Guests, disk, full_file_system, names, random_image, read, tell
 from harness import Failed, need, test
 
 
@@ -409,3 +409,39 @@ def unsynced_is_flushed_in_time(case):
             return
         time.sleep(0.1)
     raise Failed("it is not in the COW file after a minute")
+
+
+def cached_pages(path):
+    """Of a file, in the host's page cache."""
+    r = subprocess.run(["fincore", "-bnro", "PAGES", path], capture_output=True, text=True, check=True)
+    return int(r.stdout)
+
+
+def private_kib(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return sum(int(line.split()[1]) for line in f if line.startswith("Private"))
+
+
+@test("disks", users=("root",))
+def one_copy_of_a_base(case):
+    """Ten guests read all of a base: the host has its pages once, none of them in the guests' kernels."""
+    need("fincore")
+    guests, size = Guests(case), 32 << 20
+    base = random_image(case, "base", size)
+    running = []
+    for i in range(10):
+        disk(case, "create", "--backing", base, f"{base}.{i}")
+        name = case.ctx.unique()
+        p = guests.start({"0.cow": f"{base}.{i}", "0.direct": "no"}, SHELL, options=["-n", name])
+        running.append((p, name))
+    listed = {g["name"]: g["kernel_pid"] for g in json.loads(case.status(case.weir("list", "--json"), 0).out)}
+    # Buffers are there from the first megabyte on, however many follow.
+    for p, _ in running:
+        tell(p, "dd if=/dev/ubd0 of=/dev/null bs=1M count=1 iflag=direct 2>/dev/null; echo read")
+    before = sum(private_kib(listed[name]) for _, name in running)
+    sums = {tell(p, "dd if=/dev/ubd0 bs=1M iflag=direct 2>/dev/null | cksum") for p, _ in running}
+    case.equal("what they read", sums, {subprocess.run(["cksum"], stdin=open(base, "rb"), capture_output=True,
+                                                       text=True, check=True).stdout.rstrip("\n")})
+    more = sum(private_kib(listed[name]) for _, name in running) - before
+    copies = (cached_pages(base) * 4096 + max(more, 0) * 1024) / size
+    case.true(f"{copies:.2f} copies, at most 1.1", copies <= 1.1)
