@@ -53,11 +53,13 @@ def hung(pid):
         if libc.ptrace(ctypes.c_long(request), ctypes.c_long(pid), None, None):
             raise Skipped("ptrace: " + os.strerror(ctypes.get_errno()))
     os.waitpid(pid, 0x40000000)		# __WALL
-    yield
-    if not gone(pid):
-        libc.ptrace(ctypes.c_long(17), ctypes.c_long(pid), None, None)		# PTRACE_DETACH
-    else:
-        os.waitpid(pid, 0x40000000)
+    try:
+        yield
+    finally:
+        if not gone(pid):
+            libc.ptrace(ctypes.c_long(17), ctypes.c_long(pid), None, None)		# PTRACE_DETACH
+        else:
+            os.waitpid(pid, 0x40000000)
 
 
 def mounted(case):
