@@ -12,6 +12,7 @@ Users: "root"; "user" has a range of subordinate ids; "single" has none.
 import concurrent.futures
 import glob
 import itertools
+import json
 import os
 import pwd
 import re
@@ -265,6 +266,13 @@ class Case:
             out.seek(0)
             self.status(Result(argv, status, out.read(), "", 0), 0)
         return name
+
+    def stats(self, name):
+        """What weir stats says of a guest."""
+        return json.loads(self.status(self.weir("stats", "--json", name), 0).out)
+
+    def kernel_pid(self, name):
+        return self.stats(name)["guest"]["kernel_pid"]
 
     def reference(self, *command, **kw):
         """The same natively, in fresh namespaces (tests/guest/reference.c)."""

@@ -5,7 +5,6 @@ The judges are a file system of the host's, which gets the same calls (fsops.py)
 e2fsck, which must find nothing after each test.
 """
 
-import json
 import os
 import random
 import shutil
@@ -119,7 +118,7 @@ def blockfs_survives_a_kill(case):
                          "mkdir /tmp/m/t; echo kept >/tmp/m/kept; sync /tmp/m/kept; echo ready\n"
                          f"i=1; while :; do {program(case)} /tmp/m/t /tmp/o $i 60 >/dev/null || exit 1\n"
                          "sync /tmp/m/kept; i=$((i + 1)); done")
-        facts = json.loads(case.weir("stats", "--json", p.guest).out)
+        facts = case.stats(p.guest)
         time.sleep(r.random() * 2)
         os.kill(facts["guest"]["kernel_pid"], 9)
         p.wait(30)

@@ -3,7 +3,6 @@
 
 import contextlib
 import ctypes
-import json
 import os
 import signal
 
@@ -120,7 +119,7 @@ def kernel_is_killed_with_a_mount(case):
         guests, path, p, server = mounted(case)
         below = harness.descendants(p.pid)
         with hold(server):
-            kernel = json.loads(case.weir("stats", "--json", p.guest).out)["guest"]["kernel_pid"]
+            kernel = case.kernel_pid(p.guest)
             if hold is hung:
                 p.kill()	# who would end what the guest kernel left
             with contextlib.suppress(ProcessLookupError):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Suite "disks": partitions, disks that come and go, and what /proc and /sys say of them"""
 
-import json
 import os
 import struct
 
@@ -192,7 +191,7 @@ def added_and_removed(case):
     # It was flushed, and is nobody's any more.
     disk(case, "merge", base + ".cow", base + ".out")
     case.equal("what was written", read(base + ".out")[:8], b"changed\n")
-    facts = json.loads(case.weir("stats", "--json", p.guest).out)
+    facts = case.stats(p.guest)
     case.equal("weir stats", facts["disks"], [])
 
 
@@ -213,7 +212,7 @@ def killed_with_an_added_disk(case):
     p = guests.start({}, SHELL, ["--set", "guest.hotplug=yes"])
     disk(case, "add", p.guest, "1", path)
     case.equal("a write", tell(p, "echo kept | dd of=/dev/ubd1 bs=512 conv=sync,notrunc,fsync 2>/dev/null; echo ok"), "ok")
-    os.kill(json.loads(case.weir("stats", "--json", p.guest).out)["guest"]["kernel_pid"], 9)
+    os.kill(case.kernel_pid(p.guest), 9)
     p.wait(20)
     r = guests.run({"0.image": path}, "head -c 4 /dev/ubd0")
     case.equal("what is there", r.out, "kept")

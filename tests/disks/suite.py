@@ -327,7 +327,7 @@ def fsync_survives_a_kill(case):
     p = guests.start({"0.cow": base + ".cow"},
                      "yes 0123456789abcde | dd of=/dev/ubd0 bs=512 seek=3 count=9 iflag=fullblock conv=fsync,notrunc 2>/dev/null\n"
                      "echo ready; cat")
-    facts = json.loads(case.weir("stats", "--json", p.guest).out)
+    facts = case.stats(p.guest)
     one, = facts["disks"]
     case.equal("name and files", (one["name"], one["image"], one["cow"]), ("ubd0", base, base + ".cow"))
     case.true("no write was counted", one["writes"] > 0 and one["write_bytes"] == 9 * 512)

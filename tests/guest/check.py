@@ -19,7 +19,7 @@ ALL = ("root", "user", "single")
 
 
 def init_pid(case, name):
-    return json.loads(case.status(case.weir("stats", "--json", name), 0).out)["guest"]["init_pid"]
+    return case.stats(name)["guest"]["init_pid"]
 
 
 def findings(case, name, status=1):
@@ -133,7 +133,7 @@ def check_finds_leaked_descriptors(case):
 def check_sees_the_kernel_confined(case):
     """What weir check compares, looked at once without it."""
     name = case.detached("/bin/sleep", "60")
-    kernel = json.loads(case.weir("stats", "--json", name).out)["guest"]["kernel_pid"]
+    kernel = case.kernel_pid(name)
     for tid in os.listdir(f"/proc/{kernel}/task"):
         with open(f"/proc/{kernel}/task/{tid}/status") as f:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in f)

@@ -188,8 +188,8 @@ def list_of_none(case):
 def stats_fields(case):
     name = case.detached("/bin/sh", "-c", "hostname one; hostname two; mount -t tmpfs none /none 2>/dev/null; sleep 60")
     harness.wait_until(lambda: any(t["syscall"] == "mount" and t["errors"]
-                                   for t in load_json(case.weir("stats", name, "--json").out)["traps"]))
-    s = load_json(case.status(case.weir("stats", name, "--json"), 0).out)
+                                   for t in case.stats(name)["traps"]))
+    s = case.stats(name)
     has_fields("stats", s, ["guest", "boot", "traps", "time", "memory", "disks", "nets"])
     has_fields("guest", s["guest"], ["name", "state", "uptime_ns", "policy", "vcpus"])
     has_fields("boot", s["boot"], ["total_ns", "steps"])
@@ -214,7 +214,7 @@ def stats_fields(case):
 def stats_design_fields(case):
     """What the design names of sched and tasks, with values that can be."""
     name = case.detached("/bin/sleep", "60")
-    s = load_json(case.status(case.weir("stats", name, "--json"), 0).out)
+    s = case.stats(name)
     counters = ("tasks", "sleeps", "wakes", "preempts", "forks", "execs", "exits", "lost", "migrations", "pairs")
     for field in counters:
         case.true(f"sched.{field}: {s['sched'].get(field)}", s["sched"].get(field, -1) >= 0)

@@ -54,7 +54,7 @@ class Load:
         return self.case.weir("resume", self.name)
 
     def state(self):
-        return json.loads(self.case.status(self.case.weir("stats", "--json", self.name), 0).out)["guest"]["state"]
+        return self.case.stats(self.name)["guest"]["state"]
 
     def stands_still(self, what):
         before = self.size()
@@ -209,7 +209,7 @@ def pause_without_patience(case):
 def pause_names_what_does_not_freeze(case):
     """A task whose call nobody answers, as the guest's agent stands still."""
     name = case.detached("/bin/sh", "-c", "while :; do mount -t tmpfs none /tmp; umount /tmp; done")
-    kernel = json.loads(case.weir("stats", "--json", name).out)["guest"]["kernel_pid"]
+    kernel = case.kernel_pid(name)
     # What the agent forks for each mount bears its name, too: the agent is the kernel's own child.
     agents = [p for p, (parent, _, comm) in harness.processes().items() if parent == kernel and comm == "weir-agent"]
     case.equal("agents", len(agents), 1)

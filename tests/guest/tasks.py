@@ -5,7 +5,6 @@ The programs put tasks into known states (tasks.c) and say "ready"; a test then 
 weir stats until it says what is true, and fails when it never does.
 """
 
-import json
 import os
 import select
 import subprocess
@@ -40,15 +39,11 @@ def started(case, *args, options=(), name=None, env=None):
     return p.guest
 
 
-def stats(case, name):
-    return json.loads(case.status(case.weir("stats", "--json", name), 0).out)
-
-
 def eventually(case, name, what, true):
     """Asks until true(stats) is; the last answer."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        s = stats(case, name)
+        s = case.stats(name)
         if true(s):
             return s
         if time.monotonic() > deadline:
@@ -218,12 +213,12 @@ def short_lives_are_counted(case):
     p = case.command([case.ctx.weir, "exec", name, "--", "/bin/sh", "-c",
                       "i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done"])
     case.status(p, 0)
-    after = stats(case, name)["sched"]
+    after = case.stats(name)["sched"]
     # An ordinary user may observe the first process only from its exec on.
     want = 200 if case.user.kind == "root" else 190
     for key in ("forks", "execs", "exits"):
         case.true(f"200 {key}: {before[key]} to {after[key]}", after[key] - before[key] >= want)
-    case.equal("none of them is there still", named(stats(case, name), "true"), [])
+    case.equal("none of them is there still", named(case.stats(name), "true"), [])
 
 
 def resting(s):
@@ -306,7 +301,7 @@ def run_time_of_the_unobserved_counts(case):
     def both():
         """The guest's busy time, between two moments of what the host knows."""
         before = tree_time(boss)
-        busy = sum(v["busy_ns"] for v in stats(case, name)["sched"]["vcpus"]) / 1e9
+        busy = sum(v["busy_ns"] for v in case.stats(name)["sched"]["vcpus"]) / 1e9
         return before, busy, tree_time(boss)
 
     first, deadline = both(), time.monotonic() + 30
@@ -395,9 +390,9 @@ def idle_time(case):
     name = started(case, "sleepers", options=PERF)
     eventually(case, name, "it is idle", lambda s: s["sched"]["idle"])
     time.sleep(0.5)	# the observer looks a few times more before it goes to sleep itself
-    a = stats(case, name)["sched"]
+    a = case.stats(name)["sched"]
     time.sleep(0.5)
-    b = stats(case, name)["sched"]
+    b = case.stats(name)["sched"]
     case.true(f"half a second of it: {b['idle_ns'] - a['idle_ns']}", 450e6 < b["idle_ns"] - a["idle_ns"] < 5e9)
     case.equal("no wake-ups of the observer meanwhile", b["observer_wakeups"] - a["observer_wakeups"] <= 3, True)
 
@@ -509,7 +504,7 @@ def guests_of_one_cpu_are_dealt_out(case):
     on = []
     for _ in range(2):
         name = started(case, "sleepers", options=["--set", "guest.vcpus=1"])
-        on += [c["host_cpu"] for c in stats(case, name)["sched"]["vcpus"]]
+        on += [c["host_cpu"] for c in case.stats(name)["sched"]["vcpus"]]
     case.true(f"on {on}", len(set(on)) == 2)
 
 
@@ -517,7 +512,7 @@ def guests_of_one_cpu_are_dealt_out(case):
 def equal_guests_get_the_same(case):
     """Two guests that do the same. (The bound is loose: others run here, too.)"""
     names = [started(case, "spinners", str(2 * cpus())) for _ in range(2)]
-    pids = [[t["host_pid"] for t in named(stats(case, name), "t-spin")] for name in names]
+    pids = [[t["host_pid"] for t in named(case.stats(name), "t-spin")] for name in names]
     before = [cpu_time(p) for p in pids]
     deadline = time.monotonic() + 60
     while sum(cpu_time(p) for p in pids) - sum(before) < 6:
@@ -584,7 +579,7 @@ def a_pair_is_put_together(case):
 def placement_off_leaves_tasks_alone(case):
     name = started(case, "ping-pong", options=["--set", "sched.placement=off"])
     time.sleep(0.3)
-    s = stats(case, name)
+    s = case.stats(name)
     case.equal("decisions", s["sched"]["decisions"], [])
     for t in s["tasks"]:
         case.equal(f"affinity of {t['comm']}", os.sched_getaffinity(t["host_pid"]), os.sched_getaffinity(0))
@@ -628,7 +623,7 @@ def placement_pack(case):
 def a_killed_kernel_leaves_nothing(case):
     perf_is_permitted(case)
     name = started(case, "many", "50", options=["--set", "guest.vcpus=1"])
-    s = stats(case, name)
+    s = case.stats(name)
     pids = [t["host_pid"] for t in s["tasks"]]
     os.kill(s["guest"]["kernel_pid"], 9)
     deadline = time.monotonic() + PATIENCE

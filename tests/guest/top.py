@@ -41,9 +41,9 @@ def columns(text, title):
 def top_json_agrees_with_stats(case):
     """Rates are differences of counters by the guest's own time; the counters lie between two weir stats."""
     name = case.detached("/bin/sh", "-c", BUSY)
-    before = json.loads(case.weir("stats", "--json", name).out)
+    before = case.stats(name)
     got = rounds(case, "-n", "3", "-d", "0.3", name)
-    after = json.loads(case.weir("stats", "--json", name).out)
+    after = case.stats(name)
     case.equal("rounds", len(got), 3)
 
     def count(s):
@@ -67,7 +67,7 @@ def top_json_agrees_with_stats(case):
 def top_shows_who_is_busy(case):
     name = case.detached("/bin/sh", "-c", "sleep 100 & while :; do :; done")
     # A task has a rate when both looks have it; observing begins a moment after init runs.
-    harness.wait_until(lambda: "sleep" in [t["comm"] for t in json.loads(case.weir("stats", "--json", name).out)["tasks"]])
+    harness.wait_until(lambda: "sleep" in [t["comm"] for t in case.stats(name)["tasks"]])
     got = rounds(case, "-n", "1", "-d", "1", name)[0]
     cpu = {t["comm"]: t["cpu_percent"] for t in got["tasks"] if t["cpu_percent"] is not None}
     case.true(f"the shell runs: {cpu}", cpu.get("sh", 0) > 2)
@@ -212,7 +212,7 @@ def top_puts_the_terminal_back(case):
     s.ends(130)
     s = Screen(case, "-d", "0.2", name)
     s.until_text("PID +PPID")
-    kernel = json.loads(case.weir("stats", "--json", name).out)["guest"]["kernel_pid"]
+    kernel = case.kernel_pid(name)
     os.kill(kernel, signal.SIGSTOP)
     s.until_text("no answer")
     os.kill(kernel, signal.SIGCONT)

@@ -293,9 +293,7 @@ def kill_while_reading(case, way):
         p = way.start("/bin/sh", "-c", f"for i in 1 2 3 4 5 6 7 8; do sh -c '{loop}' & done; echo reads; wait",
                       name=name)
         case.equal("it reads", p.stdout.readline(), b"reads\n")
-        found = re.search(r'"kernel_pid": ?(\d+)', case.weir("stats", name, "--json").out)
-        case.true("its kernel is known", found)
-        os.kill(int(found[1]), signal.SIGKILL)
+        os.kill(case.kernel_pid(name), signal.SIGKILL)
         try:
             p.wait(20)
         except subprocess.TimeoutExpired:

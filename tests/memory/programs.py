@@ -43,7 +43,7 @@ def under_load(case, size, change, command, stdin=""):
     out = p.stdout.read().decode(errors="replace")
     if p.returncode:
         raise harness.Failed(f"status {p.returncode} of {command[0]}\n{harness.tail(out)}")
-    memory = json.loads(case.weir("stats", "--json", name).out)["memory"]
+    memory = case.stats(name)["memory"]
     case.true(f"{rounds} rounds, {got >> 20} MiB moved", rounds >= 2 and got >= change * MIB)
     case.equal("kills", memory["oom_kills"], 0)
     case.note(f"{rounds} rounds, {got >> 20} MiB moved, {'strict' if strict else 'a group'}")

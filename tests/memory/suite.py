@@ -57,9 +57,7 @@ class Guest:
         return json.loads(r.out)
 
     def stats(self):
-        r = self.case.weir("stats", "--json", self.name)
-        self.case.status(r, 0)
-        return json.loads(r.out)["memory"]
+        return self.case.stats(self.name)["memory"]
 
     def group(self):
         """The directory of the group that counts its memory."""
@@ -325,7 +323,7 @@ def without_a_cgroup_the_budget_is_strict(case):
 
 def anonymous(case, guest):
     """What the guest's processes have of their own, each page once."""
-    kernel = json.loads(case.weir("stats", "--json", guest).out)["guest"]["kernel_pid"]
+    kernel = case.kernel_pid(guest)
     total = 0
     for pid in harness.descendants(kernel):
         try:
@@ -360,7 +358,7 @@ def strict_ends_what_brings_too_much_along(case):
     if status == 137:
         case.matches("log", log, r"memory: out of memory: killed host process \d+ \(bss\), anon-rss:\d+kB, of 204800kB")
     else:
-        case.true("it was refused memory", json.loads(case.weir("stats", "--json", name).out)["memory"]["refused_calls"] > 0)
+        case.true("it was refused memory", case.stats(name)["memory"]["refused_calls"] > 0)
     case.equal("the first goes on", first.poll(), None)
     say(first)
     case.matches("the first lives", first.stdout.readline().decode(), "freed")
@@ -573,7 +571,7 @@ def broker_goes_on_without_a_silent_guest(case):
     names = [case.detached("sleep", "600", options=strict("256M")) for _ in range(3)]
     broker = Broker(case, "300M")
     broker.wait(lambda g: near_all(limits(g, *names), [100 * MIB] * 3), "all the same")
-    kernel = json.loads(case.weir("stats", "--json", names[2]).out)["guest"]["kernel_pid"]
+    kernel = case.kernel_pid(names[2])
     os.kill(kernel, signal.SIGSTOP)
     case.cleanups.append(lambda: harness.processes().get(kernel) and os.kill(kernel, signal.SIGCONT))
     broker.wait(lambda g: g[names[2]]["state"] == "silent", "it is silent")

@@ -169,12 +169,11 @@ def static_programs_see_the_same(case):
 @test("time", users=USERS)
 def what_stops_for_stamps(case):
     """Only with stamps = guest, and only with a clock of the guest's own."""
-    import json
     stops = {}
     for what, options in (("raw", SETTABLE), ("guest", [*SETTABLE, *GUEST]), ("no clock", GUEST)):
         name = case.detached("/bin/sleep", "100", options=options)
         case.status(case.weir("exec", name, "--", "/bin/ls", "-l", "/etc"), 0)
-        stats = json.loads(case.weir("stats", "--json", name).out)
+        stats = case.stats(name)
         stops[what] = {t["syscall"] for t in stats["traps"] if re.search("stat|utim", t["syscall"]) and t["count"]}
         case.weir("kill", name)
     case.equal("raw", stops["raw"], set())

@@ -344,7 +344,7 @@ def without_time_nothing_stops(case):
     name = case.detached("/bin/sleep", "100")
     for _ in range(3):
         case.weir("exec", name, "--", "/bin/date")
-    stats = json.loads(case.weir("stats", "--json", name).out)
+    stats = case.stats(name)
     stopped = {t["syscall"] for t in stats["traps"]}
     case.true(f"nothing of the clock's stops: {stopped}",
               not stopped & {"brk", "arch_prctl", "clock_gettime", "gettimeofday", "time", "execve"})
@@ -367,7 +367,7 @@ def readings_do_not_stop(case):
     name = case.detached("/bin/sleep", "100", options=options("offset"))
     r = case.weir("exec", name, "--", "python3", "-c", "import time\nfor i in range(1000): time.time(); time.monotonic()")
     case.status(r, 0)
-    t = json.loads(case.weir("stats", "--json", name).out)["time"]
+    t = case.stats(name)["time"]
     case.true(f"readings by a call: {t['trapped_reads']}", t["trapped_reads"] < 20)
     case.true(f"images: {t['images']}", t["images"]["changed"] >= 2 and t["images"]["mapped"] >= 1 and
               t["images"]["left"] == t["images"]["stubs"] == t["images"]["refused"] == 0)

@@ -329,7 +329,7 @@ def relative_waits_do_not_stop(case):
     name = case.detached("/bin/sleep", "100", options=options("ahead")[2:])
     case.status(case.weir("exec", name, "--", "python3", "-c",
                           "import time, select\nfor i in range(20): time.sleep(0.001); select.select([], [], [], 0.001)"), 0)
-    stats = json.loads(case.weir("stats", "--json", name).out)
+    stats = case.stats(name)
     stopped = {t["syscall"]: t["count"] for t in stats["traps"]}
     case.true(f"few stops: {stopped}", all(stopped.get(n, 0) < 20 for n in ("nanosleep", "clock_nanosleep", "select",
                                                                              "pselect6", "futex")))
@@ -339,6 +339,6 @@ def relative_waits_do_not_stop(case):
 def without_a_clock_nothing_of_it(case):
     name = case.detached("/bin/sleep", "100")
     case.weir("exec", name, "--", "python3", "-c", "import threading\nc = threading.Condition()\nwith c: c.wait(0.01)")
-    stats = json.loads(case.weir("stats", "--json", name).out)
+    stats = case.stats(name)
     stopped = {t["syscall"] for t in stats["traps"]}
     case.true(f"stops: {stopped}", not stopped & {"futex", "clock_nanosleep", "timerfd_settime"})
