@@ -368,6 +368,16 @@ def stat_fields(pid):
     return int(rest[1]), rest[0], comm
 
 
+def has_the_terminal(pid):
+    """Is a process of the group in the foreground of its terminal, and asleep?"""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            state, _, group, _, _, foreground = f.read().rsplit(")", 1)[1].split()[:6]
+    except OSError:
+        return False
+    return state == "S" and group == foreground
+
+
 def processes():
     """pid -> (ppid, state, comm), zombies left out."""
     found = {}

@@ -463,6 +463,13 @@ class Terminal(terminal.Terminal):
         seen, self.text = self.text[:found.end()], self.text[found.end():]
         return seen
 
+    def until_runs(self, comm):
+        """Until a program of that name waits in the foreground: what is typed is for it."""
+        if not harness.wait_until(lambda: any(
+                (f := harness.stat_fields(pid)) and f[2] == comm and harness.has_the_terminal(pid)
+                for pid in harness.descendants(self.p.pid)), 15):
+            raise Failed(f"no {comm} in the foreground")
+
     def drain(self):
         while select.select([self.master], [], [], 0.1)[0]:
             try:
@@ -488,7 +495,7 @@ def terminal_job_control(case):
     t.type("echo one$((1+1))three\n")
     t.expect(r"one2three")
     t.type("sleep 100\n")
-    time.sleep(0.5)
+    t.until_runs("sleep")
     t.type("\x1a")
     t.expect(r"Stopped")
     t.type("jobs\n")
@@ -497,13 +504,13 @@ def terminal_job_control(case):
     t.expect(r"sleep 100 &")
     t.type("fg\n")
     t.expect(r"sleep 100")
-    time.sleep(0.3)
+    t.until_runs("sleep")
     t.type("\x03")
     t.expect(r"[$#] ")
     t.type("echo status $?\n")
     t.expect(r"status 130")
     t.type("cat\n")
-    time.sleep(0.3)
+    t.until_runs("cat")
     t.type("typed\n")
     t.expect(r"typed\r\ntyped")
     t.type("\x04")

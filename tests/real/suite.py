@@ -281,12 +281,11 @@ def bash_with_job_control(case):
     t = commands.Terminal(case, case.run_argv(["/bin/bash", "--norc", "-i"], options(case)))
     t.expect(r"\$ |# ")
     t.type("cat | tr a-z A-Z | cat\n")
-    import time
-    time.sleep(0.5)
+    t.until_runs("tr")
     t.type("pipeline\n\x04")
     t.expect("PIPELINE")
     t.type("sleep 50 & sleep 60\n")
-    time.sleep(0.5)
+    t.until_runs("sleep")
     t.type("\x1a")
     t.expect("Stopped")
     t.type("jobs; bg %2; kill %1; kill %2; wait; echo all-$((40+2))\n")
@@ -462,4 +461,4 @@ def find_trace(text, name):
 
 
 for module in ("test_os", "test_posix", "test_subprocess", "test_threading", "test_signal", "test_socket"):
-    harness.add("real", module.replace("_", "-"), python_tests(module), serial=True)
+    harness.add("real", module.replace("_", "-"), python_tests(module))
