@@ -103,7 +103,7 @@ for name, (program, args, policies, control) in ATTACKS.items():
 
 # What only guest root can begin at all, or what compares with what only it can do.
 NEEDS_ROOT = {"listener", "lengths", "signal-storm", "threads-64", "threads-1000", "opens", "thread-credentials",
-              "fd-race", "reopen", "flip-chroot", "flip-name"}
+              "fd-race", "reopen", "flip-chroot", "flip-name", "flip-pivot"}
 
 # Where the guest kernel keeps users, it does most calls with paths: again there, by guest root and by a user.
 SINGLE = ("bad-pointers", "lengths", "high-halves", "exactly-once", "killed-in-calls", "numbers-x86-64",

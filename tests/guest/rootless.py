@@ -22,7 +22,10 @@ if registered is None:
 else:
     harness.TESTS_BY_SUITE["guest"] = registered
 
-for name in guest.PROGRAMS:
+# What asks for a second id, which this guest has not.
+TWO_IDS = {"ids", "mknod_umask", "rlimit_other", "setuid"}
+
+for name in sorted(guest.PROGRAMS.keys() - TWO_IDS):
     harness.add("rootless", "program-" + name.replace("_", "-"), guest.both_ways(name), users=("single",),
                 policies=("hosting",), programs=["guest/" + name])
 
@@ -48,7 +51,7 @@ def id_map_of_one(case):
 def files_in_a_directory_root_are_ones_own(case):
     """With -r DIR the guest writes DIR (writable = yes): files of guest root are the user's."""
     root = small_root(case)
-    r = case.status(case.command([case.ctx.weir, "run", "-r", root, "--", "/sh", "-c", "echo hello >/made"], cwd="/"), 0)
+    case.status(case.command([case.ctx.weir, "run", "-r", root, "--", "/sh", "-c", "echo hello >/made"], cwd="/"), 0)
     st = os.stat(os.path.join(root, "made"))
     case.equal("owner", st.st_uid, case.user.uid)
 
