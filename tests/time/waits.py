@@ -112,6 +112,33 @@ for variant in VARIANTS:
         harness.add("waits", f"spans-{variant}-rate-{rate}", spans(variant, rate), users=users, policies=(None,))
 
 
+FAR = {
+    "ahead": ["time.realtime=+1d"],
+    "rate-10": ["time.rate=10"],
+    "rate-0.1": ["time.rate=0.1"],
+    "frozen": ["time.rate=0"],
+    "travel": ["time.idle=travel"],
+}
+
+
+def far(settings):
+    """2^55 s are 0 in 64 bits of ns: an interval so long was a period of 0 to divide by, where the clock stands still."""
+
+    def run(case):
+        program = build(case, "glibc", "far")
+        native = no_failure(case.command([program]))
+        guest = no_failure(case.run(program, options=options(None, *settings), timeout=120))
+        case.equal("lines", [line for line in guest.out.splitlines() if line not in native.out.splitlines()], [])
+        case.equal("what it prints", guest.out, native.out)
+        case.true(native.out, native.out.endswith("far: over\n") and "is over" not in native.out)
+
+    return run
+
+
+for name, settings in FAR.items():
+    harness.add("waits", f"far-{name}", far(settings), users=USERS if name == "frozen" else ("root", "user"), policies=(None,))
+
+
 # -- a clock that changes meanwhile -----------------------------------------
 
 
