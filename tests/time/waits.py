@@ -232,7 +232,7 @@ def rearmed(kind, seconds, start, action, lines, least=0):
 
 
 for kind, lines in (("alarm", ["alarm: over"]), ("setitimer", ["setitimer: over", "its interval: over"]), ("exec", ["exec: over"]),
-                    ("timer", ["timer: over"]), ("socket", ["SO_RCVTIMEO: over"])):
+                    ("timer", ["timer: over"]), ("socket", ["SO_RCVTIMEO: over"]), ("sockets", ["SO_RCVTIMEO: over"])):
     harness.add("waits", f"rearmed-{kind}-faster", rearmed(kind, "1000", "time.waits=all", ["rate", "1000"], lines),
                 users=USERS, policies=(None,))
 for kind, name in (("alarm", "alarm"), ("ualarm", "ualarm"), ("timer", "timer"), ("socket", "SO_RCVTIMEO")):

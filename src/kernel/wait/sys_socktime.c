@@ -37,19 +37,12 @@ static int get_socket(struct kernel *k, struct call *c)
 static bool set_timeout(struct kernel *k, struct call *c, long *ret)
 {
 	cleanup_fd int fd = get_socket(k, c);
-	struct timeval tv, host;
-	uint64_t changes;
+	struct timeval tv;
 
 	if (fd < 0 || arg_int(c, 4) < (int)sizeof(tv) || arg_copy_in(c, 3, &tv, sizeof(tv)) < 0 ||
 	    tv.tv_sec < 0 || tv.tv_usec < 0 || tv.tv_usec >= 1000000)
 		return true;
-	do {
-		changes = timekeeper_changes(k->time);
-		host = deadline_timeval(k, &tv);
-		*ret = host_result(setsockopt(fd, arg_int(c, 1), arg_int(c, 2), &host, sizeof(host)));
-		if (*ret == 0)
-			sock_timeout_remember(k, fd, arg_int(c, 2), &tv);
-	} while (timekeeper_changes(k->time) != changes);
+	*ret = sock_timeout_set(k, fd, arg_int(c, 2), &tv);
 	return false;
 }
 
