@@ -258,6 +258,24 @@ def cancelled_timers_say_so(case):
         case.equal(kind + err.decode(), out.decode().splitlines(), lines)
 
 
+@test("waits", users=USERS, policies=(None,))
+def itimers_of_the_cpu_are_the_hosts(case):
+    """ITIMER_VIRTUAL goes by time on a CPU, which has no speed of the guest's; a policy may have its calls stop."""
+    policy = case.policy_file("[policy]\nname = t\ninherit = time-lab\n[time]\nrate = 100\n"
+                              "[syscalls]\nsetitimer = trap\ngetitimer = trap\n")
+    r = case.run("python3", "-c", """
+import signal, time
+rang = []
+signal.signal(signal.SIGVTALRM, lambda *a: rang.append(time.process_time()))
+before = time.process_time()
+signal.setitimer(signal.ITIMER_VIRTUAL, 0.5)
+print(0 < signal.getitimer(signal.ITIMER_VIRTUAL)[0] < 1)
+while not rang: pass
+print(rang[0] - before > 0.3)
+""", options=["-p", policy])
+    case.equal("what it prints" + r.err, r.out.split(), ["True", "True"])
+
+
 # -- other programs ---------------------------------------------------------
 
 
