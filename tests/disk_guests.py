@@ -20,19 +20,13 @@ def read(path):
         return f.read()
 
 
-def give(case, path):
-    if os.getuid() == 0:
-        os.chown(path, case.user.uid, case.user.gid)
-    return path
-
-
 def random_image(case, name, size, seed=1):
     path = os.path.join(case.directory(), name)
     r = random.Random(seed)
     with open(path, "wb") as f:
         f.write(b"".join(r.randbytes(4096) if r.random() < 0.5 else bytes(4096) for _ in range(size // 4096)))
         f.write(r.randbytes(size % 4096))
-    return give(case, path)
+    return case.owned(path)
 
 
 def names(path):

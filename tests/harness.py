@@ -316,17 +316,35 @@ class Case:
         """An empty directory of the user's, world-readable; gone with the run."""
         path = tempfile.mkdtemp(prefix="d-", dir=self.ctx.build)
         os.chmod(path, mode)
-        if os.getuid() == 0:
-            os.chown(path, self.user.uid, self.user.gid)
-        return path
+        return self.owned(path)
 
     def write(self, path, text, mode=0o644):
         with open(path, "w") as f:
             f.write(text)
         os.chmod(path, mode)
+        return self.owned(path)
+
+    def owned(self, path):
+        """A file or directory that has just been made, given to the user."""
         if os.getuid() == 0:
             os.chown(path, self.user.uid, self.user.gid)
         return path
+
+    def empty_root(self, *names):
+        """A directory with empty ones in it."""
+        root = self.directory()
+        for name in names:
+            os.mkdir(os.path.join(root, name))
+            self.owned(os.path.join(root, name))
+        return root
+
+    def busybox_root(self, *names):
+        """What a guest needs of a root, a static busybox, also as sh, and more empty directories."""
+        need("busybox")
+        root = self.empty_root("proc", "sys", "dev", "tmp", "run", *names)
+        for name in ("busybox", "sh"):
+            self.owned(shutil.copy("/bin/busybox", os.path.join(root, name)))
+        return root
 
     def policy_file(self, text):
         return self.write(os.path.join(self.directory(), "test.policy"), text)

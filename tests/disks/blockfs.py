@@ -158,8 +158,7 @@ def blockfs_survives_a_kill(case):
         p.wait(30)
         again = path + ".again"
         shutil.copy(path, again)
-        if case.user.uid:
-            os.chown(again, case.user.uid, case.user.gid)
+        case.owned(again)
         s = case.command(["/sbin/e2fsck", "-p", path])
         case.true(f"e2fsck -p: {s.status} {s.out}", s.status in (0, 1))
         check(case, path)
@@ -188,8 +187,7 @@ def blockfs_hostile(case):
         path = f"{good}.{k}"
         shutil.copy(good, path)
         damage(path, k)
-        if os.getuid() == 0:
-            os.chown(path, case.user.uid, case.user.gid)
+        case.owned(path)
         disks[f"{k}.image"] = path
     r = guests.run(disks, "set +e; mkdir -p /tmp/m; for k in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do\n"
                    "mount -t ubd /dev/ubd$k /tmp/m || continue\n"

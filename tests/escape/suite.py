@@ -10,7 +10,6 @@ import ctypes
 import os
 import pty
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -309,23 +308,11 @@ class Swapper:
         os.close(self.fd)
 
 
-def small_root(case, *names):
-    """A directory with a static shell in it, and directories of these names; all the user's."""
-    need("busybox")
-    root = case.directory()
-    for name in names:
-        os.mkdir(os.path.join(root, name))
-    shutil.copy("/bin/busybox", os.path.join(root, "sh"))
-    for name in (".", "sh", *names):
-        os.chown(os.path.join(root, name), case.user.uid, case.user.gid)
-    return root
-
-
 @test("escape", users=("root", "user"), serial=True)
 def boot_from_a_root_whose_directories_change(case):
     """Where the guest's /dev, /proc, /run ... are to be mounted, links lead out of the root half of the time."""
     places = ("dev", "proc", "run", "sys", "tmp")
-    root, outside = small_root(case, *places), case.directory(0o777)
+    root, outside = case.busybox_root(), case.directory(0o777)
     os.chmod(outside, 0o777)
     for i, name in enumerate(places):
         os.symlink(outside if i % 2 else os.path.relpath(outside, root), os.path.join(root, "link-" + name))
@@ -347,7 +334,7 @@ def boot_from_a_root_whose_directories_change(case):
 @test("escape", users=("root", "user"), serial=True)
 def exec_of_a_path_that_changes(case):
     """A link of the guest's changes while weir exec goes through it: never to a program of the host's."""
-    root, outside = small_root(case, "dev", "proc", "run", "sys", "tmp", "in"), case.directory(0o755)
+    root, outside = case.busybox_root("in"), case.directory(0o755)
     for where, word in ((os.path.join(root, "in"), "inside"), (outside, "outside")):
         case.write(os.path.join(where, "prog"), f"#!/sh\necho {word}\n", 0o755)
     os.chown(os.path.join(root, "in/prog"), case.user.uid, case.user.gid)

@@ -15,7 +15,7 @@ import subprocess
 import time
 
 import harness
-from harness import Failed, Skipped, need, test
+from harness import Failed, Skipped, test
 
 KILLS = 200		# in all: split over users and policies
 
@@ -320,37 +320,28 @@ def root_is_unreadable(case):
     try_boot(case, re.escape(d), "-r", d, "--", "/bin/echo", "started")
 
 
-def empty_root(case, *dirs):
-    root = case.directory()
-    for d in dirs:
-        os.mkdir(os.path.join(root, d))
-        if os.getuid() == 0:
-            os.chown(os.path.join(root, d), case.user.uid, case.user.gid)
-    return root
-
-
 @test("faults")
 def missing_init(case):
-    root = empty_root(case, "proc", "sys", "dev", "tmp", "run")
+    root = case.empty_root("proc", "sys", "dev", "tmp", "run")
     try_boot(case, r"/sbin/init", "-r", root, statuses=(125, 127))
 
 
 @test("faults")
 def missing_command_in_a_root(case):
-    root = empty_root(case, "proc", "sys", "dev", "tmp", "run")
+    root = case.empty_root("proc", "sys", "dev", "tmp", "run")
     try_boot(case, r"/bin/echo", "-r", root, "--", "/bin/echo", "started", statuses=(125, 127))
 
 
 @test("faults")
 def missing_script_interpreter(case):
-    root = empty_root(case, "proc", "sys", "dev", "tmp", "run")
+    root = case.empty_root("proc", "sys", "dev", "tmp", "run")
     case.write(os.path.join(root, "script"), "#!/no/interpreter\n", 0o755)
     try_boot(case, r"/script", "-r", root, "--", "/script", statuses=(125, 126, 127))
 
 
 @test("faults")
 def missing_elf_interpreter(case):
-    root = empty_root(case, "proc", "sys", "dev", "tmp", "run")
+    root = case.empty_root("proc", "sys", "dev", "tmp", "run")
     shutil.copy("/bin/echo", os.path.join(root, "echo"))
     os.chmod(os.path.join(root, "echo"), 0o755)
     try_boot(case, r"/echo", "-r", root, "--", "/echo", "started", statuses=(125, 126, 127))
@@ -359,7 +350,7 @@ def missing_elf_interpreter(case):
 @test("faults")
 def root_without_directories(case):
     """A root with no /proc and no /dev: they are made, or the refusal names them."""
-    root = empty_root(case)
+    root = case.empty_root()
     prog = os.path.join(root, "true")
     shutil.copy(case.ctx.program("guest/reference"), prog)
     os.chmod(prog, 0o755)
@@ -380,11 +371,7 @@ def broken_policy(case):
 @test("faults", users=("root", "user"))
 def read_only_root_directory(case):
     """writable = no: the root is not written, and says so with EROFS."""
-    root = empty_root(case, "proc", "sys", "dev", "tmp", "run")
-    prog = os.path.join(root, "busybox")
-    need("busybox")
-    shutil.copy("/bin/busybox", prog)
-    os.chmod(prog, 0o755)
+    root = case.busybox_root()
     r = case.command([case.ctx.weir, "run", "-r", root, "--set", "guest.writable=no", "--", "/busybox", "touch", "/x"])
     case.equal("touch fails", r.status, 1)
     case.matches("with EROFS", r.err, r"[Rr]ead-only")

@@ -50,7 +50,7 @@ def id_map_of_one(case):
 @test("rootless", users=("user", "single"))
 def files_in_a_directory_root_are_ones_own(case):
     """With -r DIR the guest writes DIR (writable = yes): files of guest root are the user's."""
-    root = small_root(case)
+    root = case.busybox_root("etc", "root")
     case.status(case.command([case.ctx.weir, "run", "-r", root, "--", "/sh", "-c", "echo hello >/made"], cwd="/"), 0)
     st = os.stat(os.path.join(root, "made"))
     case.equal("owner", st.st_uid, case.user.uid)
@@ -58,32 +58,12 @@ def files_in_a_directory_root_are_ones_own(case):
 
 @test("rootless", users=("user",))
 def files_given_away_inside(case):
-    root = small_root(case)
+    root = case.busybox_root("etc", "root")
     case.status(case.command([case.ctx.weir, "run", "-r", root, "--", "/busybox", "sh", "-c",
                               "echo x >/made; /busybox chown 1000:1000 /made; /busybox ls -ln /made"]), 0)
     st = os.stat(os.path.join(root, "made"))
     case.true(f"owner {st.st_uid} is of the subordinate range", st.st_uid >= 100000)
     case.command([case.ctx.weir, "run", "-r", root, "--", "/busybox", "rm", "/made"])
-
-
-def small_root(case):
-    """A root with a static busybox and the directories that a guest needs."""
-    busybox = "/bin/busybox"
-    if not os.path.exists(busybox):
-        raise Skipped("no /bin/busybox")
-    root = case.directory()
-    for d in ("proc", "sys", "dev", "tmp", "run", "etc", "root"):
-        case_dir = os.path.join(root, d)
-        os.mkdir(case_dir)
-        if os.getuid() == 0:
-            os.chown(case_dir, case.user.uid, case.user.gid)
-    for name in ("busybox", "sh"):
-        with open(busybox, "rb") as f, open(os.path.join(root, name), "wb") as g:
-            g.write(f.read())
-        os.chmod(os.path.join(root, name), 0o755)
-        if os.getuid() == 0:
-            os.chown(os.path.join(root, name), case.user.uid, case.user.gid)
-    return root
 
 
 @test("rootless", users=("user",))
