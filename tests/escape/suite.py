@@ -20,10 +20,11 @@ from harness import Failed, Skipped, need, test
 POLICIES = ("hosting", "all-trap")
 EVERYWHERE = ("hosting", "all-trap", "jail")
 
-# Test: (program, arguments, policies, does it get through natively)
+# Test: (program, arguments, policies, does it get through natively). Natively the sweeps need
+# not go on once they have got through: there calls wait, which are answered at once in a guest.
 ATTACKS = {
-    "numbers-x86-64": ("sweep", ["x86-64"], EVERYWHERE, True),
-    "numbers-i386": ("sweep", ["i386"], EVERYWHERE, True),
+    "numbers-x86-64": ("sweep", ["x86-64"], EVERYWHERE, ["first"]),
+    "numbers-i386": ("sweep", ["i386"], EVERYWHERE, ["first"]),
     "numbers-x32": ("sweep", ["x32"], EVERYWHERE, False),
     "high-halves": ("high", [], POLICIES, True),
     "halves-that-change-nothing": ("halves", [], EVERYWHERE, False),
@@ -87,7 +88,7 @@ def attack(program, args, control, user=False):
             judge(case.run(case.ctx.program("escape/asuser"), path, *args, timeout=180))
             return
         if control and case.policy == "hosting":
-            native = case.reference(path, *args, timeout=120)
+            native = case.reference(path, *args, *(control if isinstance(control, list) else []), timeout=120)
             if "FAILED" not in native.out:
                 raise Failed("gets through nowhere, not even natively: the test is blind\n" + native.text())
         judge(case.run(path, *args, timeout=180))
