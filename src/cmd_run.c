@@ -79,9 +79,6 @@ int run_check_options(const struct run_options *o)
 	if (o->name && !state_valid_name(o->name))
 		return cmd_fail(EXIT_USAGE, "run: -n %s: a name has letters, digits, '-', '_', '.', "
 					    "and fewer than 64 of them", o->name);
-	if (o->root && str_starts(o->root, "disk:"))
-		return cmd_fail(EXIT_USAGE, "run: -r %s: this version has no guest disks; give a "
-					    "directory", o->root);
 	return 0;
 }
 
@@ -106,6 +103,12 @@ static int choose_budget(struct run *r, struct policy_error *err)
 			   err);
 }
 
+/* NULL: the host's. */
+static const char *run_root(const struct run *r)
+{
+	return r->opt.root ? r->opt.root : r->policy->root;
+}
+
 int run_load(struct run *r)
 {
 	struct policy_error err = {};
@@ -122,7 +125,9 @@ int run_load(struct run *r)
 		return cmd_fail(EXIT_USAGE, "%s:%d: only root can run a guest without a user "
 					    "namespace of its own; write user = new",
 				user->pos.file, user->pos.line);
-	if (!r->opt.root && r->policy->writable == WRITABLE_YES)
+	if (r->opt.root && policy_check_root(r->policy, r->opt.root, &err) < 0)
+		return cmd_fail(EXIT_USAGE, "run: -r %s", err.text);
+	if (!run_root(r) && r->policy->writable == WRITABLE_YES)
 		return cmd_fail(EXIT_USAGE, "%s:%d: writable = yes would let the guest write to the "
 					    "host's own root; give a directory with -r, or write "
 					    "overlay", r->policy->writable_pos.file,
@@ -190,7 +195,7 @@ static void configure(struct run *r)
 		.mask = r->monitor.mask,
 		.ids = &r->ids,
 		.name = r->monitor.state.name,
-		.root = r->opt.root,
+		.root = run_root(r),
 		.cmd = r->opt.cmd,
 		.cwd = r->cwd,
 		.env = guest_env(r->policy),

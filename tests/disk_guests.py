@@ -6,6 +6,7 @@ import random
 import subprocess
 
 import fuse_dev
+import harness
 from harness import Failed, Skipped
 
 SECTOR = 512
@@ -57,12 +58,12 @@ class Guests:
     def shell(script):
         return ["/bin/sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; set -e\n" + script]
 
-    def begun(self, disks, script):
+    def begun(self, disks, script, options=()):
         wrap, ids = self.way
-        return self.case.command(wrap + self.case.run_argv(self.shell(script), self.options(disks)), ids=ids)
+        return self.case.command(wrap + self.case.run_argv(self.shell(script), [*options, *self.options(disks)]), ids=ids)
 
-    def run(self, disks, script, status=0):
-        return self.case.status(self.begun(disks, script), status)
+    def run(self, disks, script, status=0, options=()):
+        return self.case.status(self.begun(disks, script, options), status)
 
     def refused(self, disks, pattern):
         self.case.one_line_error(self.begun(disks, "true"), 125, pattern)
@@ -87,3 +88,21 @@ def tell(p, line):
     p.stdin.write(line.encode() + b"\n")
     p.stdin.flush()
     return p.stdout.readline().decode().rstrip("\n")
+
+
+def named(p, name):
+    """The processes of this name below weir run."""
+    fields = [(pid, harness.stat_fields(pid)) for pid in harness.descendants(p.pid)]
+    return [pid for pid, f in fields if f and f[2] == name]
+
+
+def one(p, name):
+    pids = named(p, name)
+    if len(pids) != 1:
+        raise Failed(f"{len(pids)} processes are {name}")
+    return pids[0]
+
+
+def gone(pid):
+    fields = harness.stat_fields(pid)
+    return not fields or fields[1] == "Z"

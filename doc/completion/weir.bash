@@ -69,12 +69,12 @@ _weir_run()
 	-n | --name) return ;;
 	--set)
 		compopt -o nospace
-		_weir_words 'guest.init= guest.hostname= guest.vcpus= guest.memory= guest.writable=
+		_weir_words 'guest.init= guest.hostname= guest.vcpus= guest.memory= guest.root= guest.writable=
 			guest.kernel_release= guest.cwd= namespaces.user= namespaces.pid= namespaces.mnt=
 			namespaces.uts= namespaces.ipc= namespaces.net= namespaces.time= namespaces.cgroup=
 			ids.uid= ids.gid= caps.keep= caps.drop= caps.no_new_privs= sched.source= sched.placement=
 			memory.budget= memory.release= memory.floor= memory.merge= memory.weight=
-			console.con0= disk.0.image= disk.0.cow= disk.0.ram= disk.0.direct= disk.0.readonly= disk.0.depth= disk.0.serial= guest.hotplug=' "$cur"
+			console.con0= disk.0.image= disk.0.cow= disk.0.ram= disk.0.direct= disk.0.readonly= disk.0.depth= disk.0.serial= disk.0.mount= disk.0.type= guest.hotplug=' "$cur"
 		return ;;
 	esac
 	case $cur in

@@ -105,6 +105,7 @@ void disks_close(struct disks *s)
 	if (!s)
 		return;
 	disks_stop(s);
+	s->links.change = NULL;		/* the guest, and its /dev, are gone */
 	for (unsigned i = 0; i < DISKS_MAX; i++) {
 		if (!s->device[i].used)
 			continue;

@@ -25,6 +25,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/confine.h"
 #include "kernel/guest_mount.h"
+#include "kernel/guest_root.h"
 #include "kernel/ids/guestids.h"
 #include "kernel/kernel.h"
 #include "kernel/log.h"
@@ -119,67 +120,10 @@ static void cgroups_exit(struct kernel *k)
 	unlinkat(k->cfg->state_dir, "cgroup", 0);
 }
 
-/* ---- root: what the guest's file system is made of ---------------------- */
-
-static enum root_mode root_mode(const struct kernel *k)
-{
-	switch (policy(k)->writable) {
-	case WRITABLE_NO:
-		return ROOT_RO;
-	case WRITABLE_OVERLAY:
-		return ROOT_OVERLAY;
-	case WRITABLE_YES:
-		return ROOT_RW;
-	default:
-		return k->cfg->root ? ROOT_RW : ROOT_OVERLAY;
-	}
-}
-
-/* The policy's, or the caller's where the root is the host's. */
-static const char *start_directory(const struct kernel *k)
-{
-	if (policy(k)->cwd)
-		return policy(k)->cwd;
-	return k->cfg->root ? "/" : k->cfg->cwd;
-}
-
-static int rootfs_init(struct kernel *k, struct ns_error *err)
-{
-	const struct guest_config *cfg = k->cfg;
-	struct root_config rc = {
-		.dir = cfg->root,
-		.mode = root_mode(k),
-		.as_root = !cfg->rootless,
-		.userns_fd = cfg->rootless ? -1 : k->userns_fd,
-		.cwd = start_directory(k),
-		.own_net = new_ns(k, POLICY_NS_NET),
-		.own_cgroup = new_ns(k, POLICY_NS_CGROUP),
-		.tmpfs_bytes = memory_tmpfs_bytes(k),
-		.caps = cfg->policy->caps,
-		.identity_risk = cfg->ids->identity_risk,
-	};
-	int ret = host_result(unshare(CLONE_NEWNS));
-
-	/* First of all: nothing we mount is seen outside. */
-	if (ret == 0)
-		ret = host_result(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	if (ret < 0) {
-		snprintf(err->text, sizeof(err->text), "mount namespace: %s", strerror(-ret));
-		return ret;
-	}
-	return root_prepare(&rc, &k->root, err);
-}
-
-static void rootfs_exit(struct kernel *k)
-{
-	root_destroy(k->root);
-	k->root = NULL;
-}
-
 static_assert((int)POLICY_NUM_NS == (int)NUM_NS && (int)POLICY_NS_CGROUP == (int)NS_CGROUP,
 	      "the policy and nsproxy count namespaces alike");
 
-/* ---- agent: the namespaces, with the root built inside ------------------ */
+/* ---- agent: the namespaces --------------------------------------------- */
 
 static int agent_init(struct kernel *k, struct ns_error *err)
 {
@@ -213,6 +157,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 	cfg.has_disks = k->disks != NULL;
 	cfg.ndisks = disks_names(k->disks, &cfg.disks);
 	cfg.mounter = guest_mounts_ops();
+	cfg.nmounts = guest_root_mounts(k, &cfg.mount);
 	ret = procfs_plan(k, &view);
 	nsproxy_init(&k->ns);
 	for (int i = 0; i < POLICY_NUM_NS; i++) {
@@ -231,7 +176,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 	if (ret < 0)
 		return ret;
 	k->mntns_inode = st.st_ino;
-	log_info("agent: namespaces and root are built");
+	log_info("agent: namespaces are made");
 	return 0;
 }
 
@@ -365,7 +310,7 @@ static int init_init(struct kernel *k, struct ns_error *err)
 		.flags = SPAWN_FIRST | SPAWN_SESSION,
 		.envp = k->cfg->env,
 		.argv = direct,
-		.cwd = start_directory(k),
+		.cwd = guest_root_cwd(k),
 		.program = -1,
 		.meanwhile = confine_run,
 		.ctx = k,
@@ -433,10 +378,11 @@ static const struct initcall {
 	{ "memory",	memory_init,	memory_exit },	 /* how much, and who counts it */
 	{ "sched",	sched_init,	sched_exit },	 /* the guest's CPUs */
 	{ "disks",	guest_disks_init, guest_disks_exit },	 /* opened and locked */
-	{ "root",	rootfs_init,	rootfs_exit },	 /* opened, not yet mounted */
-	{ "agent",	agent_init,	agent_exit },	 /* namespaces; root mounted */
+	{ "root",	guest_root_init, guest_root_exit },	 /* opened, not yet mounted */
+	{ "agent",	agent_init,	agent_exit },	 /* namespaces */
 	{ "ubd",	ubd_init,	ubd_exit },	 /* the disks answer */
 	{ "mounts",	guest_mounts_init, guest_mounts_exit },	 /* of file systems on them */
+	{ "build",	guest_root_build, guest_root_leave },	 /* the root is mounted */
 	{ "console",	console_init,	console_exit },
 	{ "time",	timekeeper_init, timekeeper_exit }, /* the guest's clocks, if it has any */
 	{ "travel",	travel_init,	travel_exit },	 /* and who takes them to the next deadline */

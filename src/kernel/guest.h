@@ -47,7 +47,7 @@ struct guest_config {
 	struct guest_mask *mask;
 	const struct id_choice *ids;
 	const char *name;
-	const char *root;	/* directory; NULL: the host's / */
+	const char *root;	/* directory, or "disk:0"; NULL: the host's / */
 	char *const *cmd;	/* NULL: the policy's init */
 	const char *cwd;	/* the caller's */
 	char *const *env;	/* of init */

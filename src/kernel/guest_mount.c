@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mount.h>
 
 #include "drivers/blockfs.h"
@@ -39,6 +40,7 @@ struct guest_mounts {
 	pthread_mutex_t lock;
 	atomic_bool ending;	/* the guest is: nothing new is mounted */
 	struct one *first;
+	struct event_source root;	/* the end of who serves it: the guest's */
 };
 
 /* ubd: any of them. mount(8) takes a disk for a file, and wants a loop device for it
@@ -110,7 +112,7 @@ static bool option_known(const char *o)
 	static const char *const known[] = {
 		"errors=", "data=ordered", "data=writeback", "commit=", "barrier=1", "barrier", "user_xattr",
 		"nodiscard", "delalloc", "nodelalloc", "journal_checksum", "auto_da_alloc",
-		"acl", "relatime", "seclabel", "noquota", "defaults",
+		"noacl", "relatime", "seclabel", "noquota", "defaults",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -219,19 +221,18 @@ static int open_disks(struct kernel *k, const struct caller *who, const char *pa
 }
 
 /* A server, first of the list, and its mount. */
-static int start_one(struct kernel *k, const struct mount_request *rq, int disk, uint64_t ino)
+static int start_one(struct kernel *k, const struct mount_request *rq, int disk, uint64_t ino,
+		     struct mount_reply *why)
 {
 	struct one *o = calloc(1, sizeof(*o));
-	struct mount_reply why;
 	int tree;
 
 	if (!o)
 		return -ENOMEM;
 	o->server = (struct mount_server){ .disks = k->disks, .disk = ino, .hurry = &k->mounts->ending };
 	snprintf(o->server.source, sizeof(o->server.source), "%s", rq->source);
-	tree = mount_server_start(&o->server, k->agent.mounter, rq, disk, &why);
+	tree = mount_server_start(&o->server, k->agent.mounter, rq, disk, why);
 	if (tree < 0) {
-		log_warn("mount: %s: %s", rq->source, why.text);
 		free(o);
 		return tree;
 	}
@@ -261,6 +262,7 @@ static int mount_disk(struct kernel *k, const struct caller *who, const struct g
 		      struct mount_request *rq)
 {
 	struct guest_mounts *g = k->mounts;
+	struct mount_reply why = { .text = "" };
 	cleanup_fd int disk = -1, tree = -1;
 	uint64_t ino = 0;
 	int ret;
@@ -272,8 +274,10 @@ static int mount_disk(struct kernel *k, const struct caller *who, const struct g
 	if (atomic_load(&g->ending))
 		tree = -EINTR;
 	else
-		tree = in_use(g, ino) ? -EBUSY : start_one(k, rq, disk, ino);
+		tree = in_use(g, ino) ? -EBUSY : start_one(k, rq, disk, ino, &why);
 	pthread_mutex_unlock(&g->lock);
+	if (tree < 0 && why.text[0])
+		log_warn("mount: %s: %s", rq->source, why.text);
 	if (tree < 0)
 		return tree;
 	ret = attach(k, who, m->target, tree);
@@ -291,6 +295,55 @@ long guest_mount(struct kernel *k, const struct caller *who, const struct guest_
 	snprintf(rq.type, sizeof(rq.type), "%.7s", m->type);
 	snprintf(rq.source, sizeof(rq.source), "%.63s", m->source);
 	return ret < 0 ? ret : mount_disk(k, who, m, &rq);
+}
+
+/* ---- at boot -------------------------------------------------------------------------- */
+
+static void on_root_end(struct kernel *k, struct event_source *src, uint32_t events)
+{
+	event_remove(&k->ev, src);
+	if (atomic_load(&k->mounts->ending))
+		return;
+	log_err("root: the process that serves it was killed: the guest ends");
+	guest_end(k, END_KILLED);
+}
+
+/* By a descriptor of its own: that of the list goes when somebody else finds it dead. */
+static int watch_root(struct kernel *k)
+{
+	struct guest_mounts *g = k->mounts;
+	int fd = host_result(fcntl(g->first->server.pidfd, F_DUPFD_CLOEXEC, 3));
+
+	if (fd < 0)
+		return fd;
+	g->root = (struct event_source){ .fd = fd, .name = "root", .handler = on_root_end };
+	return event_add(&k->ev, &g->root, EPOLLIN);
+}
+
+int guest_mount_at_boot(struct kernel *k, const struct guest_mount_boot *m, int disk, struct ns_error *err)
+{
+	int mode = host_result(fcntl(disk, F_GETFL));
+	struct mount_request rq = {
+		.readonly = m->readonly, .disk_readonly = (mode & O_ACCMODE) == O_RDONLY,
+	};
+	struct guest_mounts *g = k->mounts;
+	struct mount_reply why = { .text = "" };
+	int tree = MIN(mode, 0);
+
+	if (!g)
+		return ns_fail(err, -ENOSYS, "%s: this weir was built without libext2fs", m->what);
+	snprintf(rq.type, sizeof(rq.type), "%.7s", m->type);
+	snprintf(rq.source, sizeof(rq.source), "/dev/ubd%s", m->disk);
+	if (tree == 0)
+		tree = in_use(g, m->ino) ? -EBUSY : start_one(k, &rq, disk, m->ino, &why);
+	if (tree < 0)
+		return ns_fail(err, tree, "%s: %s", m->what, why.text[0] ? why.text : strerror(-tree));
+	if (m->root && watch_root(k) < 0) {
+		close(tree);
+		return -ENOMEM;
+	}
+	log_info("%s: %s%s", m->what, m->type, rq.readonly ? ", ro" : "");
+	return tree;
 }
 
 /* ---- unmounting ------------------------------------------------------------------------- */
@@ -316,8 +369,20 @@ int guest_mounts_init(struct kernel *k, struct ns_error *err)
 	k->mounts = calloc(1, sizeof(*k->mounts));
 	if (!k->mounts)
 		return -ENOMEM;
+	k->mounts->root.fd = -1;
 	pthread_mutex_init(&k->mounts->lock, NULL);
 	return 0;
+}
+
+/* Nobody is left who could have it mounted, and the host says so to who serves it, once
+ * it has written what it had of the files. Then it ends by itself. */
+static void await_all(struct guest_mounts *g, uint64_t since)
+{
+	for (struct one **at = &g->first; *at;)
+		if (mount_server_left(&(*at)->server, since))
+			forget(at);
+		else
+			at = &(*at)->next;
 }
 
 /* A thread may still be at a mount(2) of a task that was killed: what it looks at stays. */
@@ -330,6 +395,7 @@ void guest_mounts_exit(struct kernel *k)
 		return;
 	atomic_store(&g->ending, true);
 	pthread_mutex_lock(&g->lock);
+	await_all(g, host_now());
 	/* All at once, and then each is waited for. */
 	since = host_now();
 	for (struct one *o = g->first; o; o = o->next)
@@ -338,5 +404,7 @@ void guest_mounts_exit(struct kernel *k)
 		mount_server_wait(&g->first->server, since);
 		forget(&g->first);
 	}
+	cleanup_fd_p(&g->root.fd);
+	g->root.fd = -1;
 	pthread_mutex_unlock(&g->lock);
 }

@@ -25,6 +25,23 @@ struct guest_mount {
  */
 long guest_mount(struct kernel *k, const struct caller *who, const struct guest_mount *m);
 
+struct guest_mount_boot {
+	const char *disk;	/* "0p1" */
+	uint64_t ino;		/* in /dev/ubd */
+	const char *what;	/* for errors */
+	const char *type;
+	bool root;		/* the guest ends with it */
+	bool readonly;
+};
+
+/**
+ * guest_mount_at_boot() - A file system that is there when init starts
+ * @disk: opened in the guest's place; stays the caller's
+ *
+ * Return: its mount, detached, the caller's; or a negative errno with @err.
+ */
+int guest_mount_at_boot(struct kernel *k, const struct guest_mount_boot *m, int disk, struct ns_error *err);
+
 /* After an umount2(2): what is not mounted any more is on the disk. */
 void guest_mounts_settle(struct kernel *k);
 

@@ -70,6 +70,7 @@ struct kernel {
 	/* the guest's place on the host; set by boot, then constant */
 	struct nsproxy ns;
 	struct root *root;
+	struct boot_mounts *boot_mounts;	/* guest_root.c's */
 	struct cgroup cgroup;
 	int userns_fd;			/* -1: the host's */
 	struct agent agent;

@@ -19,6 +19,7 @@
 #include "passthrough/hostcall.h"
 
 #define IDLE_PATIENCE (10 * NSEC_PER_SEC)	/* while the disk is asked for nothing */
+#define LEAVE_PATIENCE (1 * NSEC_PER_SEC)	/* the same, of one that nobody should have mounted */
 #define PATIENCE (60 * NSEC_PER_SEC)		/* in all */
 #define DEATH_PATIENCE 10000		/* ms, until a killed one has closed its files */
 #define LOOK_EVERY 100			/* ms */
@@ -37,7 +38,7 @@ static uint64_t disk_requests(const struct mount_server *s, bool *busy)
 }
 
 /* Until it says something, or its socket is closed. 0, -ETIMEDOUT, or -EINTR. */
-static int await(const struct mount_server *s, uint64_t since, bool mounting)
+static int await(const struct mount_server *s, uint64_t since, uint64_t idle, bool mounting)
 {
 	struct pollfd p = { .fd = s->control, .events = POLLIN };
 	uint64_t active = host_now(), last = 0, now;
@@ -52,7 +53,7 @@ static int await(const struct mount_server *s, uint64_t since, bool mounting)
 		last = n;
 		if (mounting && atomic_load(s->hurry))
 			return -EINTR;
-		if (now - active > IDLE_PATIENCE || now - since > PATIENCE)
+		if (now - active > idle || now - since > PATIENCE)
 			return -ETIMEDOUT;
 	}
 	return 0;
@@ -85,7 +86,7 @@ static void kill_stuck(struct mount_server *s)
 /* The two messages of a start: who it is, and what became of it. */
 static int take_reply(struct mount_server *s, struct mount_reply *why)
 {
-	int ret = await(s, host_now(), true);
+	int ret = await(s, host_now(), IDLE_PATIENCE, true);
 
 	*why = (struct mount_reply){ .result = ret };
 	if (ret == 0)
@@ -117,12 +118,12 @@ int mount_server_start(struct mount_server *s, int mounter, const struct mount_r
 }
 
 /* A byte that it sends. Return: 1, 0 if it has ended, or -ETIMEDOUT. */
-static int take_byte(struct mount_server *s, uint64_t since, unsigned char *ret_byte)
+static int take_byte(struct mount_server *s, uint64_t since, uint64_t idle, unsigned char *ret_byte)
 {
 	int ret;
 
 	do {
-		ret = await(s, since, false);
+		ret = await(s, since, idle, false);
 		if (ret < 0)
 			return ret;
 		ret = host_result(recv(s->control, ret_byte, 1, MSG_DONTWAIT));
@@ -142,7 +143,7 @@ static int ask(struct mount_server *s)
 	if (ret < 0 && ret != -EAGAIN)
 		return 0;
 	do
-		ret = take_byte(s, since, &byte);
+		ret = take_byte(s, since, IDLE_PATIENCE, &byte);
 	while (ret == 1 && byte != s->asked);
 	return ret;
 }
@@ -161,6 +162,19 @@ bool mount_server_mounted(struct mount_server *s)
 	return false;
 }
 
+bool mount_server_left(struct mount_server *s, uint64_t since)
+{
+	unsigned char byte;
+	int ret;
+
+	do
+		ret = take_byte(s, since, LEAVE_PATIENCE, &byte);
+	while (ret == 1);
+	if (ret == 0)
+		release(s);
+	return ret == 0;
+}
+
 void mount_server_end(struct mount_server *s)
 {
 	shutdown(s->control, SHUT_WR);
@@ -172,7 +186,7 @@ void mount_server_wait(struct mount_server *s, uint64_t since)
 	int ret;
 
 	do
-		ret = take_byte(s, since, &byte);
+		ret = take_byte(s, since, IDLE_PATIENCE, &byte);
 	while (ret == 1);
 	if (ret == -ETIMEDOUT)
 		kill_stuck(s);

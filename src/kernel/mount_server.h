@@ -40,6 +40,11 @@ int mount_server_start(struct mount_server *s, int mounter, const struct mount_r
 /* Is it mounted still? If not, all is on the disk, or the process was killed. */
 bool mount_server_mounted(struct mount_server *s);
 
+/* The guest is gone, and with it what it had mounted: has it ended by itself, all being
+ * on the disk? It has a second in which it need do nothing, from @since on. If so s is
+ * done with. */
+bool mount_server_left(struct mount_server *s, uint64_t since);
+
 /**
  * mount_server_end() - Have it write everything and end
  *

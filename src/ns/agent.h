@@ -71,6 +71,14 @@ struct spawn {
 	struct spawn_page *page;
 };
 
+/* A file system on a disk that is there when the guest's first program runs. */
+struct agent_mount {
+	const char *disk;	/* "0", "0p1" */
+	const char *at;		/* absolute; "": it is the root, and the first */
+	const char *what;	/* for errors: as the policy has it */
+	bool readonly;		/* the disk may be opened so */
+};
+
 struct agent_config {
 	int userns_fd;			/* the guest's user namespace, -1: the host's */
 	const struct nsproxy *ns;
@@ -84,6 +92,8 @@ struct agent_config {
 	unsigned ndisks;		/* /dev/ubd0 ... under the names of @disks */
 	const char *const *disks;
 	const struct mounter_fs *mounter;	/* what guests may mount of them; NULL: nothing */
+	const struct agent_mount *mount;	/* and what is mounted before they run */
+	unsigned nmounts;
 	bool net_up;
 	uint64_t caps;			/* that some process of the guest may have, by number */
 	/* In the kernel, once the agent has made the namespaces, while it goes on. */
@@ -101,24 +111,39 @@ struct agent {
 	pid_t pid;
 	int pidfd;
 	int ns[NUM_AGENT_NS];	/* the guest's namespaces, from agent_start() on */
-	int disks;		/* FUSE, of its disks, for who serves them; -1: none */
+	int disks;		/* FUSE, of its disks, for who serves them; -1: none or taken */
 	int mounter;		/* the socket of mounter_mount(); -1: none */
 };
 
 /**
- * agent_start() - Fork the agent and let it build the guest's root
+ * agent_start() - Fork the agent and let it make the guest's namespaces
  *
- * Return: 0 when everything but init is ready, or a negative errno with the
- * agent's words in @err.
+ * It goes on with the guest's root. Return: 0, or a negative errno with the agent's
+ * words in @err.
  */
 int agent_start(struct agent *a, const struct agent_config *cfg, struct ns_error *err);
+
+/* Number @i of agent_config.mount: read the file system on @disk, which stays the caller's
+ * and is inode @ino of the guest's disks (the guest kernel may not ask: it is not in the
+ * guest's user namespace). Return: its mount, detached, or a negative errno with @err. */
+typedef int agent_mount_fn(void *ctx, unsigned i, int disk, uint64_t ino, struct ns_error *err);
+
+/**
+ * agent_wait() - Until the root is built, and everything but init is ready
+ *
+ * The disks are served by then. Return: as agent_start().
+ */
+int agent_wait(struct agent *a, agent_mount_fn *mount_disk, void *ctx, struct ns_error *err);
 
 /* The capabilities that an agent keeps once the root is built, by number, beside
  * agent_config.caps. */
 uint64_t agent_own_caps(void);
 
 /* Close the socket, and end the agent, at the end of the kernel: it is not
- * reaped, as the kernel need not wait for its mounts to be undone. */
+ * reaped, as the kernel need not wait for its mounts to be undone. agent_leave() ends
+ * the agent, whose requests fail with EPIPE from then on, but not the mounter: the guest's
+ * mounts go with the agent, and who serves them hears of that. */
+void agent_leave(struct agent *a);
 void agent_stop(struct agent *a);
 
 struct spawned {

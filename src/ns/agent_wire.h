@@ -31,6 +31,8 @@ struct agent_reply {
 	int32_t result;
 	int32_t pid;
 	int32_t usher;			/* from the agent: pid is the usher's, more will come */
+	uint32_t wants;			/* while it builds: mount number wants - 1 of its disks */
+	uint64_t ino;			/* and the inode of that disk */
 	char text[256];
 };
 
@@ -42,6 +44,9 @@ struct agent_self {
 	int init_pidfd;
 	struct root_kept kept;
 };
+
+/* The agent's life, in the process that is forked for it. */
+void agent_main(const struct agent_config *cfg, int sock, int mounter) __attribute__((noreturn));
 
 int agent_send_reply(int sock, int result, pid_t pid, const char *text, const int *fds,
 		     unsigned nfds);

@@ -407,6 +407,8 @@ int plan_make(struct plan *plan, const struct root_config *cfg, const char *base
 	*plan = (struct plan){ .cfg = cfg, .base = strdup(base) };
 	if (!plan->base)
 		return -ENOMEM;
+	if (cfg->on_disk)
+		return plan_add(plan, LAYER_TREE, "", -1) ? 0 : -ENOMEM;
 	ret = mount_table_read("/proc/self/mountinfo", &table);
 	if (ret < 0)
 		return ns_fail(err, ret, "root: /proc/self/mountinfo: %s", strerror(-ret));
@@ -417,6 +419,11 @@ int plan_make(struct plan *plan, const struct root_config *cfg, const char *base
 	if (ret == -E2BIG)
 		return ns_fail(err, ret, "root: %s: more than %d parts", base, MAX_LAYERS);
 	return ret;
+}
+
+void plan_give(struct plan *plan, int tree)
+{
+	plan->v[0].fd = tree;
 }
 
 void plan_destroy(struct plan *plan)

@@ -42,6 +42,10 @@ struct plan {
 
 int plan_make(struct plan *plan, const struct root_config *cfg, const char *base,
 	      struct ns_error *err);
+
+/* Of a root that is on a disk: the mount that it is, the plan's from now on. */
+void plan_give(struct plan *plan, int tree);
+
 void plan_destroy(struct plan *plan);
 
 /* "/usr" below the root -> "/usr" or "/srv/guest/usr" on the host. */

@@ -39,6 +39,10 @@ static int check_config(const struct root_config *cfg, char base[PATH_MAX], stru
 		snprintf(base, PATH_MAX, "/");
 		return 0;
 	}
+	if (cfg->on_disk) {
+		snprintf(base, PATH_MAX, "%s", cfg->dir);
+		return 0;
+	}
 	if (!realpath(cfg->dir, base)) {
 		int ret = host_result(stat(cfg->dir, &st));
 
@@ -95,6 +99,11 @@ void root_destroy(struct root *root)
 	cleanup_fd_p(&root->fd);
 	cleanup_fd_p(&root->dev);
 	free(root);
+}
+
+void root_give(struct root *root, int tree)
+{
+	plan_give(&root->plan, tree);
 }
 
 int root_place(const struct root *root, const char *name, mode_t mode, struct ns_error *err)
@@ -272,6 +281,14 @@ int root_build(struct root *root, struct ns_error *err)
 	if (ret < 0 && !err->text[0])
 		ns_fail(err, ret, "root: %s", strerror(-ret));
 	return ret;
+}
+
+int root_attach(struct root *root, const char *path, int tree, struct ns_error *err)
+{
+	cleanup_fd int place = root_place(root, path + 1, 0755, err);
+	int ret = place < 0 ? place : mount_attach(tree, place, "");
+
+	return place >= 0 && ret < 0 ? ns_fail(err, ret, "root: a disk on %s: %s", path, strerror(-ret)) : ret;
 }
 
 int root_enter(struct root *root, struct ns_error *err)

@@ -26,7 +26,8 @@
 enum root_mode { ROOT_RO, ROOT_OVERLAY, ROOT_RW };
 
 struct root_config {
-	const char *dir;	/* NULL: the host's own / */
+	const char *dir;	/* NULL: the host's own /; its name, if it is on a disk */
+	bool on_disk;		/* root_give() will say what it is */
 	enum root_mode mode;
 	bool as_root;		/* the guest kernel is host root */
 	int userns_fd;		/* as root: the guest's, whose map goes on the mounts; or -1 */
@@ -57,6 +58,9 @@ const char *root_cover(struct root *root);
 /* Closes everything; fine on NULL and half-built objects. */
 void root_destroy(struct root *root);
 
+/* A root on a disk: the mount of its file system, detached, the root's from now on. */
+void root_give(struct root *root, int tree);
+
 /**
  * root_build() - Mount all but /proc below a staging directory
  *
@@ -64,6 +68,10 @@ void root_destroy(struct root *root);
  * namespace. The working directory is the new root afterwards.
  */
 int root_build(struct root *root, struct ns_error *err);
+
+/* Once it is built: @tree, detached, at @path of the guest's, which is made if it is not
+ * there and can be. */
+int root_attach(struct root *root, const char *path, int tree, struct ns_error *err);
 
 /* Runs in the guest's pid namespace, before root_enter(): a user namespace may
  * mount procfs only while it still sees another one whole. */

@@ -192,12 +192,30 @@ static inline bool policy_clock_on(const struct policy_clock *c)
 struct policy_disk {
 	bool used;
 	char *image, *cow;
+	char *mount;			/* where it is when init starts; NULL: nowhere */
+	char type[8];			/* of its file system; "": any that weir knows */
 	bool direct, readonly;
 	uint64_t ram;			/* bytes: memory instead of a file; 0: a file */
 	unsigned depth;			/* requests under way */
 	char serial[POLICY_SERIAL_SIZE];	/* "": none */
 	struct policy_pos pos;
 };
+
+/**
+ * policy_root_disk() - Is a root on a disk: "disk:N", or "disk:NpM"?
+ * @root: NULL is none
+ * @part: gets 0 for all of the disk
+ *
+ * Return: 1 if so, 0 if it is anything else, -EINVAL for a "disk:" that names none.
+ */
+int policy_root_disk(const char *root, unsigned *disk, unsigned *part);
+
+struct policy;
+struct policy_error;
+
+/* Can a guest of this policy have that root? 0, or -EINVAL with @err, which begins with
+ * the root and says what to write instead. */
+int policy_check_root(const struct policy *p, const char *root, struct policy_error *err);
 
 struct policy {
 	char *name;
@@ -208,12 +226,13 @@ struct policy {
 	char *hostname;			/* NULL: the guest's name */
 	unsigned vcpus;			/* 0: as many as the host */
 	uint64_t memory;		/* bytes; 0: no limit */
+	char *root;			/* directory, or "disk:0"; NULL: weir run's, or the host's / */
 	enum policy_writable writable;
 	char *kernel_release;		/* NULL: the host's */
 	char *cwd;			/* NULL: see weir(1) */
 	bool hotplug;			/* /dev/ubd is there for disks that come later */
 	char *env[POLICY_MAX_ENV + 1];	/* "NAME=VALUE", NULL-terminated */
-	struct policy_pos vcpus_pos, memory_pos, kernel_release_pos, writable_pos;
+	struct policy_pos vcpus_pos, memory_pos, kernel_release_pos, writable_pos, root_pos;
 
 	struct policy_namespace ns[POLICY_NUM_NS];
 	struct policy_ids uid, gid;

@@ -8,7 +8,7 @@ import signal
 
 import harness
 from disk_ext import check, have, image
-from disk_guests import ALL, SHELL, disk, read, tell
+from disk_guests import ALL, SHELL, disk, gone, named, one, read, tell
 from harness import Failed, Skipped, need, test
 
 # mount(2) and umount2(2), and nothing that mount(8) looks at besides.
@@ -24,24 +24,6 @@ call() { python3 /tmp/calls.py "$@"; }
 """
 KEPT = "echo kept >/tmp/m/kept; sync /tmp/m/kept; echo lost >/tmp/m/other; echo ok"
 AGAIN = CALLS + "call mount /dev/ubd0 /tmp/m; cat /tmp/m/kept; umount /tmp/m"
-
-
-def named(p, name):
-    """The processes of this name below weir run."""
-    fields = [(pid, harness.stat_fields(pid)) for pid in harness.descendants(p.pid)]
-    return [pid for pid, f in fields if f and f[2] == name]
-
-
-def one(p, name):
-    pids = named(p, name)
-    if len(pids) != 1:
-        raise Failed(f"{len(pids)} processes are {name}")
-    return pids[0]
-
-
-def gone(pid):
-    fields = harness.stat_fields(pid)
-    return not fields or fields[1] == "Z"
 
 
 @contextlib.contextmanager

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy_disk.c - the sections [disk.0], [disk.1] ...
+ * policy_disk.c - the sections [disk.0], [disk.1] ..., and a root that is on one
  *
  * --set writes disk.0.image: there the section is "disk" and the key "0.image".
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -122,9 +123,40 @@ static int set_serial(struct loader *ld, const struct policy_entry *e, struct po
 	return 0;
 }
 
-static int set_later(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+/* The guest's own directories, and / itself, are no place for it. */
+static bool may_mount_at(const char *path)
 {
-	return FAIL(ld, e, "a disk cannot be mounted by weir in this version; leave mount and type out");
+	static const char *const own[] = { "/proc", "/sys", "/dev" };
+
+	if (path[0] != '/' || !path[1] || strstr(path, "/..") || strstr(path, "//") || path[strlen(path) - 1] == '/')
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		size_t len = strlen(own[i]);
+
+		if (strncmp(path, own[i], len) == 0 && (path[len] == '/' || !path[len]))
+			return false;
+	}
+	return strlen(path) < PATH_MAX;
+}
+
+static int set_mount(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	if (streq(e->value, "/"))
+		return FAIL(ld, e, "mount = / is the guest's root; write root = disk:%d under [guest]",
+			    (int)(d - ld->p->disk));
+	if (!may_mount_at(e->value))
+		return FAIL(ld, e, "mount = %s is no place for a disk; write a directory of the guest's such as /srv",
+			    e->value);
+	d->mount = policy_strdup(ld->p, e->value);
+	return d->mount ? 0 : policy_no_memory(ld->err);
+}
+
+static int set_type(struct loader *ld, const struct policy_entry *e, struct policy_disk *d)
+{
+	if (!streq(e->value, "ext2") && !streq(e->value, "ext3") && !streq(e->value, "ext4"))
+		return FAIL(ld, e, "type = %s; write ext2, ext3 or ext4, or leave it out", e->value);
+	strcpy(d->type, e->value);
+	return 0;
 }
 
 static const struct {
@@ -133,7 +165,7 @@ static const struct {
 } keys[] = {
 	{ "image", set_image }, { "cow", set_cow },	{ "ram", set_ram }, { "direct", set_direct },
 	{ "depth", set_depth }, { "readonly", set_readonly }, { "serial", set_serial },
-	{ "mount", set_later }, { "type", set_later },
+	{ "mount", set_mount }, { "type", set_type },
 };
 
 int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
@@ -159,8 +191,8 @@ int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
 			return keys[i].set(ld, e, d);
 		near_offer(&near, keys[i].key);
 	}
-	return FAIL(ld, e, "unknown key %s of a disk%s; known are image, cow, ram, direct, depth, readonly, serial", key,
-		    near_hint(&near, hint, sizeof(hint)));
+	return FAIL(ld, e, "unknown key %s of a disk%s; known are image, cow, ram, direct, depth, readonly, serial, mount, type",
+		    key, near_hint(&near, hint, sizeof(hint)));
 }
 
 static uint64_t ram_of_disks(const struct policy *p)
@@ -192,6 +224,83 @@ static int check_ram(struct loader *ld, const struct policy_disk *d, int i)
 	return 0;
 }
 
+/* ---- a root on a disk -------------------------------------------------------- */
+
+int policy_root_disk(const char *root, unsigned *disk, unsigned *part)
+{
+	const char *rest;
+	int n, p = 0;
+
+	if (!root || !str_starts(root, "disk:"))
+		return 0;
+	n = disk_number(root + strlen("disk:"), &rest);
+	if (n < 0)
+		return -EINVAL;
+	if (*rest == 'p' && rest[1] >= '1' && rest[1] <= '9' && strspn(rest + 1, "0123456789") < 4)
+		for (rest++; *rest >= '0' && *rest <= '9'; rest++)
+			p = 10 * p + (*rest - '0');
+	*disk = n;
+	*part = p;
+	return *rest ? -EINVAL : 1;
+}
+
+static int bad(struct policy_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int bad(struct policy_error *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+int policy_check_root(const struct policy *p, const char *root, struct policy_error *err)
+{
+	bool written = p->writable == WRITABLE_AUTO || p->writable == WRITABLE_YES;
+	unsigned n, part;
+	int ret = policy_root_disk(root, &n, &part);
+
+	if (ret < 0)
+		return bad(err, "%s is no disk; write disk:0 to disk:%d, or disk:0p1 for a partition", root,
+			   POLICY_MAX_DISKS - 1);
+	if (ret == 0)
+		return 0;
+	if (!p->disk[n].used)
+		return bad(err, "%s: the policy has no such disk; write [disk.%u] image = /FILE, or --set disk.%u.image=FILE",
+			   root, n, n);
+	if (p->disk[n].mount)
+		return bad(err, "%s: the disk is the root, and mounted on %s; leave mount out of [disk.%u]", root,
+			   p->disk[n].mount, n);
+	/* The host lets none but who is in the guest's user namespace look at its files. */
+	if (policy_keeps_ids(p) || p->clock.guest_stamps)
+		return bad(err, "%s: the guest kernel cannot look at the files of a disk, as %s wants; write %s", root,
+			   policy_keeps_ids(p) ? "uid = single" : "stamps = guest",
+			   policy_keeps_ids(p) ? "uid = auto" : "stamps = raw");
+	if (p->disk[n].readonly && written)
+		return bad(err, "%s: the disk is readonly; write writable = overlay or no under [guest]", root);
+	return 0;
+}
+
+int policy_set_root(struct loader *ld, const struct policy_entry *e)
+{
+	ld->p->root_pos = e->pos;
+	if (!str_starts(e->value, "disk:"))
+		return set_path(ld, e, "root", &ld->p->root);
+	ld->p->root = policy_strdup(ld->p, e->value);
+	return ld->p->root ? 0 : policy_no_memory(ld->err);
+}
+
+static int check_own_root(struct loader *ld)
+{
+	struct policy_error err;
+
+	if (policy_check_root(ld->p, ld->p->root, &err) == 0)
+		return 0;
+	return policy_fail(ld->err, &ld->p->root_pos, "root = %s", err.text);
+}
+
 int policy_disk_finish(struct loader *ld)
 {
 	for (int i = 0; i < POLICY_MAX_DISKS; i++) {
@@ -203,7 +312,7 @@ int policy_disk_finish(struct loader *ld)
 		if (d->ram && check_ram(ld, d, i) < 0)
 			return -EINVAL;
 	}
-	return 0;
+	return check_own_root(ld);
 }
 
 void policy_show_disks(const struct policy *p, FILE *f)
@@ -224,5 +333,9 @@ void policy_show_disks(const struct policy *p, FILE *f)
 			d->readonly ? "yes" : "no", d->depth);
 		if (d->serial[0])
 			fprintf(f, "serial = %s\n", d->serial);
+		if (d->mount)
+			fprintf(f, "mount = %s\n", d->mount);
+		if (d->type[0])
+			fprintf(f, "type = %s\n", d->type);
 	}
 }

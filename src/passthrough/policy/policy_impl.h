@@ -107,6 +107,7 @@ int policy_set_stamps(struct loader *ld, const struct policy_entry *e);
 int policy_disk_section(struct loader *ld, const struct policy_pos *pos, const char *name);
 int policy_disk_apply(struct loader *ld, const struct policy_entry *e);
 int policy_disk_finish(struct loader *ld);
+int policy_set_root(struct loader *ld, const struct policy_entry *e);
 void policy_show_disks(const struct policy *p, struct _IO_FILE *f);
 
 /* Those of [memory]; its keys as they are written in a policy. */

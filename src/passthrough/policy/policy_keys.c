@@ -366,6 +366,7 @@ static const struct key {
 	{ "guest",	"hostname",		set_hostname },
 	{ "guest",	"vcpus",		set_vcpus },
 	{ "guest",	"memory",		set_memory },
+	{ "guest",	"root",			policy_set_root },
 	{ "guest",	"writable",		set_writable },
 	{ "guest",	"kernel_release",	set_kernel_release },
 	{ "guest",	"cwd",			set_cwd },

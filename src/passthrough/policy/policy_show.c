@@ -65,6 +65,8 @@ static void show_guest(const struct policy *p, FILE *f)
 		fprintf(f, "memory = %" PRIu64 "\n", p->memory);
 	else
 		fprintf(f, "memory = unlimited\n");
+	if (p->root)
+		fprintf(f, "root = %s\n", p->root);
 	fprintf(f, "writable = %s\n", writable[p->writable]);
 	if (p->kernel_release)
 		fprintf(f, "kernel_release = %s\n", p->kernel_release);
