@@ -280,6 +280,35 @@ def pressure_on_the_host_has_caches_released(case):
     case.equal("release = off", (off.stats()["released_bytes"], off.stats()["pressure"]), (0, "unknown"))
 
 
+def waited(text):
+    """What tasks have waited for memory, in us."""
+    return int(re.search(r"(?m)^some .*total=(\d+)$", text).group(1))
+
+
+@test("memory", users=BY_GROUP, serial=True, programs=("memory/listen",))
+def pressure_is_told_inside(case):
+    """A guest in a v2 group has pressure of its own, to read and to poll; another at rest has none."""
+    guest, other = Guest(case, "24M"), Guest(case, "64M")
+    path, name = guest.group()
+    if name != "memory.current":
+        raise Skipped("a v1 group does not tell its pressure")
+    at_rest = waited(other.sh("cat /proc/pressure/memory"))
+    listener = start_weir(case, "exec", guest.name, "--", case.ctx.program("memory/listen"))
+    first = listener.stdout.readline().decode().strip()
+    # Before Linux 6.4 a trigger needs CAP_SYS_RESOURCE of the host.
+    case.matches("a trigger", first, r"^(ready|refused E(PERM|ACCES))$")
+    file = guest.fill_cache(120)
+    reader = start_weir(case, "exec", guest.name, "--", "/bin/sh", "-c", f"while :; do cat {file} >/dev/null; done")
+    told = wait_until(lambda: waited(guest.sh("cat /proc/pressure/memory")) > 100000, 60)
+    reader.kill()
+    case.true("who waits sees it", told)
+    with open(os.path.join(path, "memory.pressure")) as f:
+        case.true("it is what the host counts", waited(f.read()) > 100000)
+    if first == "ready":
+        case.equal("poll", listener.stdout.readline(), b"pressure\n")
+    case.true("the other saw none of it", waited(other.sh("cat /proc/pressure/memory")) - at_rest < 100000)
+
+
 @test("memory", users=BY_GROUP)
 def half_of_it_is_a_tmpfs(case):
     guest = Guest(case)
