@@ -404,7 +404,7 @@ void blockfs_serve(struct blockfs *b, int device, int control)
 
 	blockfs_fuse_ops(&ops);
 	blockfs_fuse_dir_ops(&ops);
-	blockfs_xattr_ops(&ops);
+	blockfs_fuse_xattr_ops(&ops);
 	ret = fuse_server_start(&cfg, &s);
 	if (ret < 0) {
 		log_err("blockfs: FUSE cannot be served: %s", strerror(-ret));

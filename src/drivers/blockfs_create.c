@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "kernel/cleanup.h"
+
 /* As the host does: the group of a directory with the set-group-ID bit goes on. */
 static void set_owner(const struct inode *parent, const struct new_inode *n, struct inode *i)
 {
@@ -128,10 +130,26 @@ static int create(struct blockfs *b, uint32_t dir, const char *name, const struc
 						      make_node(b, &parent, name, n, ret_ino);
 }
 
+static int create_with_acl(struct blockfs *b, uint32_t dir, const char *name, struct new_inode n,
+			   uint32_t *ret_ino)
+{
+	cleanup_free struct acl *acl = NULL;
+	int ret = acl_inherit(b, dir, &n, &acl);
+
+	if (ret == 0)
+		ret = create(b, dir, name, &n, ret_ino);
+	if (ret < 0 || !acl)
+		return ret;
+	ret = acl_give(b, *ret_ino, acl);
+	if (ret < 0)
+		link_remove(b, dir, name, S_ISDIR(n.mode));
+	return ret;
+}
+
 int blockfs_create(struct blockfs *b, uint32_t dir, const char *name, const struct new_inode *n,
 		   uint32_t *ret_ino)
 {
-	int ret = create(b, dir, name, n, ret_ino);
+	int ret = create_with_acl(b, dir, name, *n, ret_ino);
 
-	return blockfs_full(b, ret) ? create(b, dir, name, n, ret_ino) : ret;
+	return blockfs_full(b, ret) ? create_with_acl(b, dir, name, *n, ret_ino) : ret;
 }

@@ -255,6 +255,39 @@ ssize_t file_read(struct blockfs *b, struct inode *i, uint64_t off, size_t len, 
 	return len;
 }
 
+/* ---- symbolic links --------------------------------------------------------- */
+
+/* A long one is a block of metadata, and perhaps not on the disk yet. */
+int file_target(struct blockfs *b, struct inode *i, char target[PATH_MAX])
+{
+	size_t len = MIN(inode_size(i), (uint64_t)PATH_MAX - 1);
+	const char *data = (const char *)i->raw.i_block;
+	struct extent e;
+	int ret = 0;
+
+	if (!LINUX_S_ISLNK(i->raw.i_mode))
+		return -EINVAL;
+	if (i->raw.i_flags & EXT4_INLINE_DATA_FL)
+		return -EOPNOTSUPP;
+	if (ext2fs_is_fast_symlink(inode_base(i))) {
+		len = MIN(len, sizeof(i->raw.i_block) - 1);
+	} else {
+		struct block *k = NULL;
+
+		ret = file_map(b, i, 0, 1, &e);
+		if (ret == 0 && (!e.place || len > b->fs->blocksize))
+			ret = -EUCLEAN;
+		if (ret == 0)
+			k = block_get(&b->cache, e.place, &ret);
+		if (ret < 0)
+			return ret;
+		data = k->data;
+	}
+	memcpy(target, data, len);
+	target[len] = '\0';
+	return 0;
+}
+
 /* ---- writing ---------------------------------------------------------------- */
 
 /* Bytes of one block of which only a part is written. */

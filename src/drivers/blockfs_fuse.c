@@ -61,8 +61,8 @@ int blockfs_entry(struct blockfs *b, uint32_t ino, struct fuse_entry_param *ret)
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	/* No write-back cache: it takes more than there is room for, and says so to nobody. */
-	const unsigned want = FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_READ |
-			      FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
+	const unsigned want = FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_READ | FUSE_CAP_POSIX_ACL |
+			      FUSE_CAP_DONT_MASK | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
 
 	conn->want |= want & conn->capable;
 	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
@@ -143,7 +143,10 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set,
 
 	if (!blockfs_may_write(req))
 		return;
-	ret = inode_read(b, disk_ino(ino), &i);
+	/* It writes the inode. */
+	ret = set & FUSE_SET_ATTR_MODE ? acl_chmod(b, disk_ino(ino), st->st_mode) : 0;
+	if (ret == 0)
+		ret = inode_read(b, disk_ino(ino), &i);
 	if (ret == 0)
 		ret = set_attributes(b, &i, st, set);
 	if (ret < 0)

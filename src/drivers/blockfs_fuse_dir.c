@@ -40,43 +40,12 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		reply_entry(req, ret, ino);
 }
 
-/* A long one is a block of metadata, and perhaps not on the disk yet. */
-static int read_target(struct blockfs *b, struct inode *i, char target[PATH_MAX])
-{
-	size_t len = MIN(inode_size(i), (uint64_t)PATH_MAX - 1);
-	const char *data = (const char *)i->raw.i_block;
-	struct extent e;
-	int ret = 0;
-
-	if (!LINUX_S_ISLNK(i->raw.i_mode))
-		return -EINVAL;
-	if (i->raw.i_flags & EXT4_INLINE_DATA_FL)
-		return -EOPNOTSUPP;
-	if (ext2fs_is_fast_symlink(inode_base(i))) {
-		len = MIN(len, sizeof(i->raw.i_block) - 1);
-	} else {
-		struct block *k = NULL;
-
-		ret = file_map(b, i, 0, 1, &e);
-		if (ret == 0 && (!e.place || len > b->fs->blocksize))
-			ret = -EUCLEAN;
-		if (ret == 0)
-			k = block_get(&b->cache, e.place, &ret);
-		if (ret < 0)
-			return ret;
-		data = k->data;
-	}
-	memcpy(target, data, len);
-	target[len] = '\0';
-	return 0;
-}
-
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct blockfs *b = blockfs_of(req);
 	char target[PATH_MAX];
 	struct inode i;
-	int ret = inode_read(b, disk_ino(ino), &i) ?: read_target(b, &i, target);
+	int ret = inode_read(b, disk_ino(ino), &i) ?: file_target(b, &i, target);
 
 	if (ret < 0)
 		fuse_reply_err(req, -ret);
@@ -103,7 +72,7 @@ static struct new_inode new_inode(fuse_req_t req, mode_t mode)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	return (struct new_inode){ .mode = mode, .uid = ctx->uid, .gid = ctx->gid };
+	return (struct new_inode){ .mode = mode, .uid = ctx->uid, .gid = ctx->gid, .umask = ctx->umask };
 }
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)

@@ -12,8 +12,9 @@
  * blockfs_create.c  new inodes and their names
  * blockfs_link.c    names that come, go and change
  * blockfs_file.c    where bytes of a file lie, reading and writing them
+ * blockfs_xattr.c   extended attributes; blockfs_acl.c lists of access rights
  * blockfs_fuse.c    FUSE's requests; blockfs_fuse_dir.c those about names,
- *                   blockfs_xattr.c those about attributes
+ *                   blockfs_fuse_xattr.c those about attributes
  *
  * One thread. Errors are negative errno; libext2fs's own are turned by
  * blockfs_error() where they are met.
@@ -23,6 +24,7 @@
 
 #include <ext2fs/ext2_fs.h>
 #include <ext2fs/ext2fs.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -253,6 +255,7 @@ struct new_inode {
 	uint32_t uid, gid;
 	dev_t dev;		/* of a device */
 	const char *target;	/* of a symbolic link */
+	mode_t umask;		/* for where no list of access rights says more */
 };
 
 int blockfs_create(struct blockfs *b, uint32_t dir, const char *name, const struct new_inode *n,
@@ -298,11 +301,52 @@ int file_reserve(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len)
 /* The next data (or hole) at or after @off; -ENXIO. */
 int64_t file_seek(struct blockfs *b, struct inode *i, uint64_t off, bool hole);
 
+/* The target of a symbolic link, cut off if it is as long as no path can be. */
+int file_target(struct blockfs *b, struct inode *i, char target[PATH_MAX]);
+
+/* ---- blockfs_xattr.c ------------------------------------------------------ */
+
+struct text;
+
+/* @ret_value: for ext2fs_free_mem(), also when it fails; -ENODATA. */
+int xattr_get(struct blockfs *b, uint32_t ino, const char *name, void **ret_value, size_t *ret_len);
+
+/* Their names, a NUL after each, added to @names. */
+int xattr_list(struct blockfs *b, uint32_t ino, struct text *names);
+
+/* @flags: XATTR_CREATE, XATTR_REPLACE. Copies of the inode are outdated then. */
+int xattr_set(struct blockfs *b, uint32_t ino, const char *name, const void *value, size_t size, int flags);
+int xattr_remove(struct blockfs *b, uint32_t ino, const char *name);
+
+/* ---- blockfs_acl.c -------------------------------------------------------- */
+
+enum acl_type { ACL_ACCESS, ACL_DEFAULT };
+struct acl;
+
+/* Of the attribute of this name, or -1. */
+int acl_type(const char *name);
+
+/* In the host's form. @ret_value: as of xattr_get(). -EINVAL: it is damaged. */
+int acl_get(struct blockfs *b, uint32_t ino, enum acl_type type, void **ret_value, size_t *ret_len);
+
+/* In the host's form; the mode follows that of access. -EINVAL: it is none.
+ * @keep_sgid: the set-group-ID bit stays. Copies of the inode are outdated then. */
+int acl_set(struct blockfs *b, uint32_t ino, enum acl_type type, const void *value, size_t len, bool keep_sgid);
+int acl_remove(struct blockfs *b, uint32_t ino, enum acl_type type);
+
+/* The inode will have this mode: its list follows. */
+int acl_chmod(struct blockfs *b, uint32_t ino, mode_t mode);
+
+/* What is made in @dir gets a list, to be freed and for acl_give(), or (NULL) a mode that
+ * the umask cuts. */
+int acl_inherit(struct blockfs *b, uint32_t dir, struct new_inode *n, struct acl **ret);
+int acl_give(struct blockfs *b, uint32_t ino, struct acl *a);
+
 /* ---- FUSE ----------------------------------------------------------------- */
 
 struct fuse_lowlevel_ops;
 void blockfs_fuse_dir_ops(struct fuse_lowlevel_ops *ops);
-void blockfs_xattr_ops(struct fuse_lowlevel_ops *ops);
+void blockfs_fuse_xattr_ops(struct fuse_lowlevel_ops *ops);
 void blockfs_fuse_ops(struct fuse_lowlevel_ops *ops);
 
 #endif

@@ -1,96 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * blockfs_xattr.c - FUSE's requests about extended attributes
+ * blockfs_xattr.c - extended attributes
+ *
+ * Raw, as they are on the disk: libext2fs would turn lists of access rights into
+ * Linux's form, trusting their lengths; blockfs_acl.c does.
  */
-#include "drivers/blockfs_fuse.h"
+#include "drivers/blockfs_impl.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/xattr.h>
 
 #include "kernel/machine/text.h"
-#include "kernel/util.h"
 
-static int open_attributes(struct blockfs *b, fuse_ino_t ino, struct ext2_xattr_handle **ret)
+static int open_attributes(struct blockfs *b, uint32_t ino, struct ext2_xattr_handle **ret)
 {
+	unsigned raw = XATTR_HANDLE_FLAG_RAW;
 	struct inode i;
-	int r = inode_read(b, disk_ino(ino), &i);
+	int r = inode_read(b, ino, &i);
 	errcode_t err;
 
 	if (r < 0)
 		return r;
-	err = ext2fs_xattrs_open(b->fs, i.ino, ret);
+	err = ext2fs_xattrs_open(b->fs, ino, ret);
 	if (err)
 		return blockfs_error(err);
+	ext2fs_xattrs_flags(*ret, &raw, NULL);
 	err = ext2fs_xattrs_read(*ret);
 	if (err)
 		ext2fs_xattrs_close(ret);
 	return blockfs_error(err);
 }
 
-/* A list of access rights would have to be obeyed. */
-static bool is_shown(const char *name)
-{
-	return !str_starts(name, "system.");
-}
-
-/* @size 0 asks for the size. */
-static void reply_value(fuse_req_t req, const char *data, size_t len, size_t size)
-{
-	if (size == 0)
-		fuse_reply_xattr(req, len);
-	else if (len > size)
-		fuse_reply_err(req, ERANGE);
-	else
-		fuse_reply_buf(req, data, len);
-}
-
-static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+int xattr_get(struct blockfs *b, uint32_t ino, const char *name, void **ret_value, size_t *ret_len)
 {
 	struct ext2_xattr_handle *h;
-	void *value = NULL;
-	size_t len = 0;
-	int ret = is_shown(name) ? open_attributes(blockfs_of(req), ino, &h) : -EOPNOTSUPP;
+	int ret = open_attributes(b, ino, &h);
 
-	if (ret == 0) {
-		ret = blockfs_error(ext2fs_xattr_get(h, name, &value, &len));
-		ext2fs_xattrs_close(&h);
-	}
+	*ret_value = NULL;
 	if (ret < 0)
-		fuse_reply_err(req, -ret);
-	else
-		reply_value(req, value, len, size);
-	if (value)
-		ext2fs_free_mem(&value);
+		return ret;
+	ret = blockfs_error(ext2fs_xattr_get(h, name, ret_value, ret_len));
+	ext2fs_xattrs_close(&h);
+	return ret;
 }
 
-static int add_name(char *name, char *value, size_t len, void *ctx)
+static int add_name(char *name, char *value, size_t len, void *names)
 {
-	if (is_shown(name))
-		text_add(ctx, name, strlen(name) + 1);
+	text_add(names, name, strlen(name) + 1);
 	return 0;
 }
 
-static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+int xattr_list(struct blockfs *b, uint32_t ino, struct text *names)
 {
 	struct ext2_xattr_handle *h;
-	struct text names = { .len = 0 };
-	int ret = open_attributes(blockfs_of(req), ino, &h);
+	int ret = open_attributes(b, ino, &h);
 
-	if (ret == 0) {
-		ret = blockfs_error(ext2fs_xattrs_iterate(h, add_name, &names));
-		ext2fs_xattrs_close(&h);
-	}
-	if (ret == 0 && !text_ok(&names))
-		ret = -ENOMEM;
 	if (ret < 0)
-		fuse_reply_err(req, -ret);
-	else
-		reply_value(req, names.buf, names.len, size);
-	text_free(&names);
+		return ret;
+	ret = blockfs_error(ext2fs_xattrs_iterate(h, add_name, names));
+	ext2fs_xattrs_close(&h);
+	return ret < 0 || text_ok(names) ? ret : -ENOMEM;
 }
 
-static int write_attributes(struct blockfs *b, fuse_ino_t ino, struct ext2_xattr_handle *h, int ret)
+static int write_attributes(struct blockfs *b, uint32_t ino, struct ext2_xattr_handle *h, int ret)
 {
 	struct inode i;
 
@@ -98,27 +71,25 @@ static int write_attributes(struct blockfs *b, fuse_ino_t ino, struct ext2_xattr
 		ret = blockfs_error(ext2fs_xattrs_write(h));
 	ext2fs_xattrs_close(&h);
 	if (ret == 0)
-		ret = inode_read(b, disk_ino(ino), &i);
+		ret = inode_read(b, ino, &i);
 	if (ret < 0)
 		return ret;
 	inode_touch(b, &i, INODE_CTIME);
 	return inode_write(b, &i);
 }
 
-static int has(struct ext2_xattr_handle *h, const char *name)
+static bool has(struct ext2_xattr_handle *h, const char *name)
 {
 	void *value = NULL;
 	size_t len;
 	errcode_t err = ext2fs_xattr_get(h, name, &value, &len);
 
-	if (err)
-		return 0;
-	ext2fs_free_mem(&value);
-	return 1;
+	if (!err)
+		ext2fs_free_mem(&value);
+	return !err;
 }
 
-static int set_value(struct blockfs *b, fuse_ino_t ino, const char *name, const char *value, size_t size,
-		     int flags)
+int xattr_set(struct blockfs *b, uint32_t ino, const char *name, const void *value, size_t size, int flags)
 {
 	struct ext2_xattr_handle *h;
 	int ret = open_attributes(b, ino, &h);
@@ -134,16 +105,7 @@ static int set_value(struct blockfs *b, fuse_ino_t ino, const char *name, const 
 	return write_attributes(b, ino, h, ret);
 }
 
-static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
-			int flags)
-{
-	if (!blockfs_may_write(req))
-		return;
-	blockfs_done(req, is_shown(name) ? set_value(blockfs_of(req), ino, name, value, size, flags) :
-					   -EOPNOTSUPP);
-}
-
-static int remove_value(struct blockfs *b, fuse_ino_t ino, const char *name)
+int xattr_remove(struct blockfs *b, uint32_t ino, const char *name)
 {
 	struct ext2_xattr_handle *h;
 	int ret = open_attributes(b, ino, &h);
@@ -152,18 +114,4 @@ static int remove_value(struct blockfs *b, fuse_ino_t ino, const char *name)
 		return ret;
 	ret = has(h, name) ? blockfs_error(ext2fs_xattr_remove(h, name)) : -ENODATA;
 	return write_attributes(b, ino, h, ret);
-}
-
-static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
-{
-	if (blockfs_may_write(req))
-		blockfs_done(req, is_shown(name) ? remove_value(blockfs_of(req), ino, name) : -EOPNOTSUPP);
-}
-
-void blockfs_xattr_ops(struct fuse_lowlevel_ops *ops)
-{
-	ops->getxattr = op_getxattr;
-	ops->listxattr = op_listxattr;
-	ops->setxattr = op_setxattr;
-	ops->removexattr = op_removexattr;
 }

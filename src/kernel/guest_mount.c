@@ -112,7 +112,7 @@ static bool option_known(const char *o)
 	static const char *const known[] = {
 		"errors=", "data=ordered", "data=writeback", "commit=", "barrier=1", "barrier", "user_xattr",
 		"nodiscard", "delalloc", "nodelalloc", "journal_checksum", "auto_da_alloc",
-		"noacl", "relatime", "seclabel", "noquota", "defaults",
+		"acl", "relatime", "seclabel", "noquota", "defaults",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {

@@ -22,9 +22,15 @@ static inline struct timespec timespec_of(uint64_t ns)
 	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
 }
 
+/* As the host's timespec64_to_ktime(): what is beyond either end of time is that end. */
 static inline int64_t timespec_ns(const struct timespec *ts)
 {
-	return ts->tv_sec * (int64_t)NSEC_PER_SEC + ts->tv_nsec;
+	int64_t ns;
+
+	if (__builtin_mul_overflow(ts->tv_sec, (int64_t)NSEC_PER_SEC, &ns) ||
+	    __builtin_add_overflow(ns, ts->tv_nsec, &ns))
+		return ts->tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
 }
 
 static inline int streq(const char *a, const char *b)

@@ -12,7 +12,7 @@ import time
 
 from disk_ext import KINDS, check, have, image
 from disk_guests import ALL, disk
-from harness import test
+from harness import Skipped, test
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -45,6 +45,40 @@ def blockfs_answers_as_the_hosts_file_systems(case):
 def blockfs_of_all_kinds(case):
     for seed, kind in enumerate(KINDS):
         answers_alike(case, kind, seed, 250)
+
+
+def acls(case, kind, seed, count):
+    guests = have(case)
+    path, script = image(case, kind), os.path.join(case.directory(), "acls.py")
+    shutil.copy(os.path.join(HERE, "acls.py"), script)
+    ids = "0 0 0" if case.user.kind == "single" else "1 2 3"
+    r = guests.run({"0.image": path}, MOUNT + f"mkdir /tmp/m/t /tmp/o/t; export IDS='{ids}' PYTHONHASHSEED=0\n"
+                   f"python3 {script} /tmp/m/t /tmp/o/t {seed} {count}; umount /tmp/m; mount -t ubd -o ro /dev/ubd0 /tmp/m\n"
+                   f"python3 {script} --list /tmp/m/t >/tmp/a; python3 {script} --list /tmp/o/t >/tmp/b; cmp /tmp/a /tmp/b\n"
+                   "cat /tmp/a")
+    case.equal("calls", r.out.splitlines()[0], "same")
+    check(case, path)
+    return path, script, r.out.split("\n", 1)[1]
+
+
+@test("disks", users=("root", "user"))
+def blockfs_acls(case):
+    """Lists of access rights: made, inherited, obeyed, as on a file system of the host's."""
+    for seed, kind in enumerate(KINDS):
+        acls(case, kind, seed, 250)
+
+
+@test("disks", users=("root",))
+def blockfs_acls_are_ext4s(case):
+    """The host's ext4 finds in them what the guest has made."""
+    for seed, kind in enumerate(("ext4", "ext3")):
+        path, script, listed = acls(case, kind, 50 + seed, 250)
+        place = case.directory()
+        r = case.command(["unshare", "-m", "sh", "-c", f"mount -o loop,ro -t ext4 {path} {place} || exit 77\n"
+                          f"exec python3 {script} --list {place}/t"])
+        if r.status == 77:
+            raise Skipped("the host mounts no ext4 by a loop device: " + r.err)
+        case.equal("what the host finds", case.status(r, 0).out, listed)
 
 
 @test("disks", users=ALL)

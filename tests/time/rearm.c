@@ -197,6 +197,25 @@ static bool is_set_again(int fd, int seconds)
 }
 
 /* By a process that is gone; it is waited for after the change. */
+#define MANY 16400	/* more than the guest kernel remembers (SOCK_TIMEOUTS_MAX) */
+
+static void do_socket(int seconds);
+
+/* Sockets that are closed are no reason to forget the time-out of one that is not. */
+static void do_sockets(int seconds)
+{
+	struct timeval tv = { 1, 0 };
+
+	for (int i = 0; i < MANY; i++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0)
+			FAIL("SO_RCVTIMEO: %s", strerror(errno));
+		close(fd);
+	}
+	do_socket(seconds);
+}
+
 static void do_socket(int seconds)
 {
 	struct timeval tv = { seconds, 0 };
@@ -395,7 +414,7 @@ int main(int argc, char **argv)
 		void (*run)(int seconds);
 	} kinds[] = {
 		{ "alarm", do_alarm }, { "setitimer", do_setitimer }, { "ualarm", do_ualarm },
-		{ "exec", do_exec }, { "timer", do_timer }, { "socket", do_socket },
+		{ "exec", do_exec }, { "timer", do_timer }, { "socket", do_socket }, { "sockets", do_sockets },
 		{ "fork", do_fork }, { "passed", do_passed },
 	};
 	const char *what = argc > 1 ? argv[1] : "";

@@ -112,6 +112,33 @@ for variant in VARIANTS:
         harness.add("waits", f"spans-{variant}-rate-{rate}", spans(variant, rate), users=users, policies=(None,))
 
 
+FAR = {
+    "ahead": ["time.realtime=+1d"],
+    "rate-10": ["time.rate=10"],
+    "rate-0.1": ["time.rate=0.1"],
+    "frozen": ["time.rate=0"],
+    "travel": ["time.idle=travel"],
+}
+
+
+def far(settings):
+    """2^55 s are 0 in 64 bits of ns: an interval so long was a period of 0 to divide by, where the clock stands still."""
+
+    def run(case):
+        program = build(case, "glibc", "far")
+        native = no_failure(case.command([program]))
+        guest = no_failure(case.run(program, options=options(None, *settings), timeout=120))
+        case.equal("lines", [line for line in guest.out.splitlines() if line not in native.out.splitlines()], [])
+        case.equal("what it prints", guest.out, native.out)
+        case.true(native.out, native.out.endswith("far: over\n") and "is over" not in native.out)
+
+    return run
+
+
+for name, settings in FAR.items():
+    harness.add("waits", f"far-{name}", far(settings), users=USERS if name == "frozen" else ("root", "user"), policies=(None,))
+
+
 # -- a clock that changes meanwhile -----------------------------------------
 
 
@@ -205,7 +232,7 @@ def rearmed(kind, seconds, start, action, lines, least=0):
 
 
 for kind, lines in (("alarm", ["alarm: over"]), ("setitimer", ["setitimer: over", "its interval: over"]), ("exec", ["exec: over"]),
-                    ("timer", ["timer: over"]), ("socket", ["SO_RCVTIMEO: over"])):
+                    ("timer", ["timer: over"]), ("socket", ["SO_RCVTIMEO: over"]), ("sockets", ["SO_RCVTIMEO: over"])):
     harness.add("waits", f"rearmed-{kind}-faster", rearmed(kind, "1000", "time.waits=all", ["rate", "1000"], lines),
                 users=USERS, policies=(None,))
 for kind, name in (("alarm", "alarm"), ("ualarm", "ualarm"), ("timer", "timer"), ("socket", "SO_RCVTIMEO")):
@@ -229,6 +256,24 @@ def cancelled_timers_say_so(case):
         case.status(case.weir("time", p.guest, "offset", "+2h"), 0)
         out, err = p.communicate(timeout=60)
         case.equal(kind + err.decode(), out.decode().splitlines(), lines)
+
+
+@test("waits", users=USERS, policies=(None,))
+def itimers_of_the_cpu_are_the_hosts(case):
+    """ITIMER_VIRTUAL goes by time on a CPU, which has no speed of the guest's; a policy may have its calls stop."""
+    policy = case.policy_file("[policy]\nname = t\ninherit = time-lab\n[time]\nrate = 100\n"
+                              "[syscalls]\nsetitimer = trap\ngetitimer = trap\n")
+    r = case.run("python3", "-c", """
+import signal, time
+rang = []
+signal.signal(signal.SIGVTALRM, lambda *a: rang.append(time.process_time()))
+before = time.process_time()
+signal.setitimer(signal.ITIMER_VIRTUAL, 0.5)
+print(0 < signal.getitimer(signal.ITIMER_VIRTUAL)[0] < 1)
+while not rang: pass
+print(rang[0] - before > 0.3)
+""", options=["-p", policy])
+    case.equal("what it prints" + r.err, r.out.split(), ["True", "True"])
 
 
 # -- other programs ---------------------------------------------------------

@@ -60,6 +60,29 @@ static void assert_steady(const struct time_model *m, uint64_t after)
 	assert_int_equal(read_at(m, VCLOCK_BOOTTIME, after), 4000 * SEC + after);
 }
 
+/* As the host's ktime_t; what wraps around would be any time, or a period of 0. */
+static void test_times_beyond_all_time(void **state)
+{
+	static const struct {
+		struct timespec ts;
+		int64_t ns;
+	} cases[] = {
+		{ { 0, 0 }, 0 },
+		{ { 1, 5 }, SEC + 5 },
+		{ { -1, 5 }, -SEC + 5 },
+		{ { INT64_MAX / SEC, INT64_MAX % SEC }, INT64_MAX },
+		{ { INT64_MAX / SEC, 999999999 }, INT64_MAX },
+		{ { INT64_MAX / SEC + 1, 0 }, INT64_MAX },
+		{ { INT64_C(1) << 55, 0 }, INT64_MAX },
+		{ { INT64_C(18446744074), 0 }, INT64_MAX },
+		{ { INT64_MAX, 999999999 }, INT64_MAX },
+		{ { INT64_MIN, 0 }, INT64_MIN },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(timespec_ns(&cases[i].ts), cases[i].ns);
+}
+
 static void test_an_offset_follows_the_host(void **state)
 {
 	struct time_model m = model(REALTIME_OFFSET, 3 * 86400 * SEC, POLICY_RATE_ONE);
@@ -635,6 +658,7 @@ static void test_stamps_out_of_all_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_times_beyond_all_time),
 		cmocka_unit_test(test_an_offset_follows_the_host),
 		cmocka_unit_test(test_a_clock_that_was_set_does_not),
 		cmocka_unit_test(test_following_again),

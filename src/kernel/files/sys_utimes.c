@@ -154,7 +154,7 @@ static long read_timevals(struct call *c, int arg, struct timespec time[2])
 
 	for (int i = 0; i < 2 && ret == 0; i++) {
 		if (tv[i].tv_usec < 0 || tv[i].tv_usec > 999999)
-			ret = -EINVAL;
+			return -EINVAL;
 		time[i] = (struct timespec){ tv[i].tv_sec, tv[i].tv_usec * 1000 };
 	}
 	return ret;

@@ -2,9 +2,8 @@
 /*
  * idreach.c - directories that a guest user has lately been found to reach
  *
- * No lock: a slot that is read while another thread writes it has a key, a generation or
- * a time that do not go together. The key is written last and taken away first, so that
- * what is then believed was true of that key a moment ago.
+ * No lock: a slot that is read while others write it may have one's key and another's
+ * time, which are moments apart. All else that an entry is true of is in its key.
  */
 #include "kernel/ids/idreach.h"
 
@@ -22,11 +21,12 @@ static uint64_t mix(uint64_t h, const void *data, size_t len)
 	return h;
 }
 
-uint64_t idreach_key(const struct idcred *cred, const struct stat *root, const char *path,
-		     size_t len)
+uint64_t idreach_key(uint64_t generation, const struct idcred *cred, const struct stat *root,
+		     const char *path, size_t len)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
+	h = mix(h, &generation, sizeof(generation));
 	h = mix(h, cred, offsetof(struct idcred, group));
 	h = mix(h, cred->group, cred->ngroups * sizeof(cred->group[0]));
 	h = mix(h, &root->st_dev, sizeof(root->st_dev));
@@ -39,17 +39,14 @@ bool idreach_has(struct idreach *r, uint64_t key)
 {
 	size_t i = key % IDREACH_SLOTS;
 
-	return atomic_load(&r->slot[i].key) == key &&
-	       atomic_load(&r->slot[i].generation) == atomic_load(&r->generation) &&
-	       host_now() < atomic_load(&r->slot[i].until) && atomic_load(&r->slot[i].key) == key;
+	return key && atomic_load(&r->slot[i].key) == key && host_now() < atomic_load(&r->slot[i].until);
 }
 
-void idreach_put(struct idreach *r, uint64_t key, uint64_t generation)
+void idreach_put(struct idreach *r, uint64_t key)
 {
 	size_t i = key % IDREACH_SLOTS;
 
 	atomic_store(&r->slot[i].key, 0);
-	atomic_store(&r->slot[i].generation, generation);
 	atomic_store(&r->slot[i].until, host_now() + IDREACH_NS);
 	atomic_store(&r->slot[i].key, key);
 }

@@ -24,20 +24,21 @@
 struct idreach {
 	_Atomic uint64_t generation;
 	struct {
-		_Atomic uint64_t key, generation, until;	/* host_now() */
+		_Atomic uint64_t key, until;	/* host_now() */
 	} slot[IDREACH_SLOTS];
 };
 
-/* For a user, a root and the first @len bytes of a path, 64 bits of a hash. Two that are
- * equal give a user of the guest another's right to search, which is no boundary. */
-uint64_t idreach_key(const struct idcred *cred, const struct stat *root, const char *path,
-		     size_t len);
-
-bool idreach_has(struct idreach *r, uint64_t key);
-
-/* @generation: idreach_now() from before the walk. */
-void idreach_put(struct idreach *r, uint64_t key, uint64_t generation);
+/* What the keys are of that are made now; for a walk, from before it looks at anything. */
 uint64_t idreach_now(const struct idreach *r);
+
+/* For a user, a root and the first @len bytes of a path, 64 bits of a hash, never 0. Two
+ * that are equal give a user of the guest another's right to search, which is no boundary. */
+uint64_t idreach_key(uint64_t generation, const struct idcred *cred, const struct stat *root,
+		     const char *path, size_t len);
+
+/* @key 0 is none. */
+bool idreach_has(struct idreach *r, uint64_t key);
+void idreach_put(struct idreach *r, uint64_t key);
 
 /* Rights or names of directories are about to change, or have just. */
 void idreach_forget(struct idreach *r);

@@ -32,7 +32,7 @@ struct walk {
 	unsigned links;
 	const char *path;
 	bool plain;		/* from the root by names alone: no link, no "..", no process */
-	uint64_t generation;	/* of what is remembered, before the walk */
+	uint64_t key;		/* by which its directory is remembered; 0: not worth it */
 	char *rest;		/* PATH_MAX bytes: what is still to be walked */
 };
 
@@ -280,11 +280,8 @@ static size_t dir_len(const char *path)
 /* The last name was looked for in a directory that may be searched. */
 static void remember(struct walk *w)
 {
-	size_t len = dir_len(w->path);
-
-	if (w->plain && !w->proc && len && !searches_all(w->cred))
-		idreach_put(&w->k->ids->reach, idreach_key(w->cred, &w->root_st, w->path, len),
-			    w->generation);
+	if (w->plain && !w->proc && w->key && !searches_all(w->cred))
+		idreach_put(&w->k->ids->reach, w->key);
 }
 
 /* Go to the directory of the last name at once, if it is known to be within reach.
@@ -296,8 +293,7 @@ static int jump(struct walk *w, unsigned flags)
 	struct stat st;
 	int fd;
 
-	if (!len || !idreach_has(&w->k->ids->reach,
-				 idreach_key(w->cred, &w->root_st, w->path, len)))
+	if (!idreach_has(&w->k->ids->reach, w->key))
 		return 0;
 	if (flags & IDWALK_REACH)
 		return 1;
@@ -386,8 +382,12 @@ static int begin(struct walk *w, int dirfd, const char *path, unsigned flags)
 		return -ENAMETOOLONG;
 	memcpy(w->rest, path, strlen(path) + 1);
 	if (path[0] == '/') {
+		uint64_t generation = idreach_now(&w->k->ids->reach);
+		size_t len = dir_len(path);
 		int err = open_root(w);
 
+		if (err == 0 && len)
+			w->key = idreach_key(generation, w->cred, &w->root_st, path, len);
 		if (err == 0)
 			err = jump(w, flags);
 		if (err != 0 || w->at >= 0)
@@ -405,7 +405,6 @@ int idwalk_open(struct kernel *k, const struct call *c, int dirfd, const char *p
 	cleanup_free char *rest = malloc(PATH_MAX);
 	struct walk w = {
 		.k = k, .c = c, .cred = cred, .root = -1, .at = -1, .path = path, .rest = rest,
-		.generation = idreach_now(&k->ids->reach),
 	};
 	int err;
 

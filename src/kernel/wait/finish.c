@@ -13,14 +13,16 @@
 #include "kernel/util.h"
 #include "kernel/wait/deadline.h"
 
-#define MAX_SEC (INT64_MAX / (int64_t)NSEC_PER_SEC)
-
-/* @unit: ns in the second word, 1 or 1000; kept. */
+/* @unit: ns in the second word, 1 or 1000; kept. Nothing if the guest has put no time there. */
 static struct timespec guest_span(struct kernel *k, const int64_t host[2], int64_t unit)
 {
-	int64_t ns = host[0] >= MAX_SEC ? INT64_MAX : host[0] * (int64_t)NSEC_PER_SEC + host[1] * unit;
+	struct timespec ts = { .tv_sec = host[0] };
+	int64_t ns;
 
-	ns = timekeeper_guest_span(k->time, ns);
+	if (host[0] < 0 || host[1] < 0 || host[1] >= (int64_t)NSEC_PER_SEC / unit)
+		return (struct timespec){};
+	ts.tv_nsec = host[1] * unit;
+	ns = timekeeper_guest_span(k->time, timespec_ns(&ts));
 	return (struct timespec){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC / unit };
 }
 

@@ -31,7 +31,9 @@ struct sock_timeout {
 };
 
 struct sock_timeouts {
-	pthread_mutex_t lock;
+	pthread_mutex_t walking;	/* through all processes; taken before the other */
+	pthread_mutex_t lock;	/* the fields below; and a socket's time-out is set with it held */
+	uint64_t looked_ns;	/* host_now(), when a full table was looked through */
 	struct sock_timeout *bucket[BUCKETS];
 	unsigned n;
 	uint64_t second;	/* of the guest's, in ns of the host's, when they were set last */
@@ -83,30 +85,24 @@ static enum direction direction_of(int option)
 	return option == SO_RCVTIMEO || option == SO_RCVTIMEO_NEW ? RECEIVE : SEND;
 }
 
-/* Sockets are closed without our hearing of it. */
-void sock_timeout_remember(struct kernel *k, int fd, int option, const struct timeval *tv)
+/* Lock held. */
+static void remember(struct sock_timeouts *s, uint64_t ino, int option, const struct timeval *tv)
 {
-	struct sock_timeouts *s = k->time->sock_timeouts;
-	struct sock_timeout **pp, *p;
-	struct stat st;
+	struct sock_timeout **pp = find(s, ino), *p;
 
-	if (host_result(fstat(fd, &st)) < 0 || !S_ISSOCK(st.st_mode))
-		return;
-	pthread_mutex_lock(&s->lock);
-	pp = find(s, st.st_ino);
-	p = *pp ?: is_none(tv) ? NULL : add(s, st.st_ino);
+	p = *pp ?: is_none(tv) ? NULL : add(s, ino);
 	if (p) {
 		p->tv[direction_of(option)] = *tv;
 		p->seen = true;
 	}
 	if (p && is_none(&p->tv[RECEIVE]) && is_none(&p->tv[SEND]))
-		drop(s, find(s, st.st_ino));
-	pthread_mutex_unlock(&s->lock);
+		drop(s, find(s, ino));
 }
 
 /* ---- changes ------------------------------------------------------------- */
 
-static void set(struct kernel *k, pid_t tid, int fd, const struct timeval tv[DIRECTIONS])
+/* Lock held: what a program sets meanwhile comes after it. */
+static void set_again(struct kernel *k, pid_t tid, int fd, const struct timeval tv[DIRECTIONS])
 {
 	cleanup_fd int sock = caller_fd(tid, caller_tgid(tid), fd);
 
@@ -122,32 +118,27 @@ static void visit(void *ctx, pid_t tid, int fd, const char *what)
 {
 	struct kernel *k = ctx;
 	struct sock_timeouts *s = k->time->sock_timeouts;
-	struct timeval tv[DIRECTIONS];
 	struct sock_timeout *p;
 	unsigned long long ino;
-	bool again;
 
 	if (sscanf(what, "socket:[%llu]", &ino) != 1)
 		return;
 	pthread_mutex_lock(&s->lock);
 	p = *find(s, ino);
-	again = p && !p->seen;
-	if (again) {
+	if (p && !p->seen) {
 		p->seen = true;
-		tv[RECEIVE] = p->tv[RECEIVE];
-		tv[SEND] = p->tv[SEND];
+		set_again(k, tid, fd, p->tv);
 	}
 	pthread_mutex_unlock(&s->lock);
-	if (again)
-		set(k, tid, fd, tv);
 }
 
-/* Lock held. */
 static void begin_walk(struct sock_timeouts *s)
 {
+	pthread_mutex_lock(&s->lock);
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (struct sock_timeout *p = s->bucket[i]; p; p = p->next)
 			p->seen = false;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* Who has not been met is closed, or in a message that nobody has received. */
@@ -163,6 +154,17 @@ static void end_walk(struct sock_timeouts *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+static void walk(struct kernel *k)
+{
+	struct sock_timeouts *s = k->time->sock_timeouts;
+
+	pthread_mutex_lock(&s->walking);
+	begin_walk(s);
+	if (openfile_walk(k, visit, k) == 0)
+		end_walk(s);
+	pthread_mutex_unlock(&s->walking);
+}
+
 void sock_timeouts_again(struct kernel *k)
 {
 	struct sock_timeouts *s = k->time->sock_timeouts;
@@ -172,10 +174,51 @@ void sock_timeouts_again(struct kernel *k)
 	pthread_mutex_lock(&s->lock);
 	any = s->n > 0 && second != s->second;
 	s->second = second;
-	begin_walk(s);
 	pthread_mutex_unlock(&s->lock);
-	if (any && openfile_walk(k, visit, k) == 0)
-		end_walk(s);
+	if (any)
+		walk(k);
+}
+
+/* ---- setting ------------------------------------------------------------- */
+
+/* Sockets are closed without our hearing of it. Not more than once a second: when all
+ * of them live, nothing is won. */
+static void make_room(struct kernel *k)
+{
+	struct sock_timeouts *s = k->time->sock_timeouts;
+	uint64_t now = host_now();
+	bool look;
+
+	pthread_mutex_lock(&s->lock);
+	look = s->n >= SOCK_TIMEOUTS_MAX && (!s->looked_ns || now - s->looked_ns > NSEC_PER_SEC);
+	if (look)
+		s->looked_ns = now;
+	pthread_mutex_unlock(&s->lock);
+	if (look)
+		walk(k);
+}
+
+int sock_timeout_set(struct kernel *k, int fd, int option, const struct timeval *tv)
+{
+	struct sock_timeouts *s = k->time->sock_timeouts;
+	struct timeval host;
+	uint64_t changes;
+	struct stat st;
+	int ret;
+
+	if (host_result(fstat(fd, &st)) < 0 || !S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	make_room(k);
+	do {
+		changes = timekeeper_changes(k->time);
+		pthread_mutex_lock(&s->lock);
+		host = deadline_timeval(k, tv);
+		ret = host_result(setsockopt(fd, SOL_SOCKET, option, &host, sizeof(host)));
+		if (ret == 0)
+			remember(s, st.st_ino, option, tv);
+		pthread_mutex_unlock(&s->lock);
+	} while (ret == 0 && timekeeper_changes(k->time) != changes);
+	return ret;
 }
 
 int sock_timeouts_init(struct kernel *k)
@@ -184,6 +227,7 @@ int sock_timeouts_init(struct kernel *k)
 
 	if (!s)
 		return -ENOMEM;
+	pthread_mutex_init(&s->walking, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	s->second = timekeeper_span(k->time, NSEC_PER_SEC);
 	k->time->sock_timeouts = s;

@@ -15,9 +15,15 @@ struct kernel;
 
 #define SOCK_TIMEOUTS_MAX 16384	/* sockets; more keep what they were set to */
 
-/* A socket was given a time-out of the guest's; @fd is ours, @option is of SOL_SOCKET.
- * 0 is none. */
-void sock_timeout_remember(struct kernel *k, int fd, int option, const struct timeval *tv);
+/**
+ * sock_timeout_set() - Give a socket a time-out of the guest's, and remember it
+ * @fd:     ours
+ * @option: of SOL_SOCKET
+ * @tv:     valid; 0 is none
+ *
+ * Return: as setsockopt(2).
+ */
+int sock_timeout_set(struct kernel *k, int fd, int option, const struct timeval *tv);
 
 /* After a change of the clocks; on the thread of deadline.c. If spans of the guest's are
  * others than they were, all of them are set again. */

@@ -56,7 +56,9 @@ long sys_setitimer(struct kernel *k, struct call *c)
 	struct redirect_how how = { .finish = FINISH_NONE };
 	struct itimerval it;
 
-	if (k->travel && arg_int(c, 0) == ITIMER_REAL)
+	if (arg_int(c, 0) != ITIMER_REAL)
+		return call_continue(c, "a timer that goes by the process's CPU time");
+	if (k->travel)
 		return travel_sys_setitimer(k, c);
 	if (!k->time || deadline_read(k, c, 1, &it, sizeof(it)) < 0 || !is_valid(&it.it_value) ||
 	    !is_valid(&it.it_interval))
@@ -74,7 +76,9 @@ long sys_getitimer(struct kernel *k, struct call *c)
 	static const struct redirect_how how = { .finish = FINISH_ITIMERVAL, .out = BACK_RSI };
 	static const int64_t nothing[4];
 
-	if (k->travel && arg_int(c, 0) == ITIMER_REAL)
+	if (arg_int(c, 0) != ITIMER_REAL)
+		return call_continue(c, "a timer that goes by the process's CPU time");
+	if (k->travel)
 		return travel_sys_getitimer(k, c);
 	if (!k->time)
 		return call_continue(c, "the clocks are the host's");

@@ -37,19 +37,12 @@ static int get_socket(struct kernel *k, struct call *c)
 static bool set_timeout(struct kernel *k, struct call *c, long *ret)
 {
 	cleanup_fd int fd = get_socket(k, c);
-	struct timeval tv, host;
-	uint64_t changes;
+	struct timeval tv;
 
 	if (fd < 0 || arg_int(c, 4) < (int)sizeof(tv) || arg_copy_in(c, 3, &tv, sizeof(tv)) < 0 ||
 	    tv.tv_sec < 0 || tv.tv_usec < 0 || tv.tv_usec >= 1000000)
 		return true;
-	do {
-		changes = timekeeper_changes(k->time);
-		host = deadline_timeval(k, &tv);
-		*ret = host_result(setsockopt(fd, arg_int(c, 1), arg_int(c, 2), &host, sizeof(host)));
-		if (*ret == 0)
-			sock_timeout_remember(k, fd, arg_int(c, 2), &tv);
-	} while (timekeeper_changes(k->time) != changes);
+	*ret = sock_timeout_set(k, fd, arg_int(c, 2), &tv);
 	return false;
 }
 
@@ -105,12 +98,23 @@ long sys_setsockopt(struct kernel *k, struct call *c)
 	return ret;
 }
 
+/* What is longer than all time was set as it is (deadline_timeval()). */
+static struct timeval in_guest_time(struct kernel *k, const struct timeval *host)
+{
+	struct timespec ts = { host->tv_sec, host->tv_usec * 1000 };
+	int64_t ns = timespec_ns(&ts);
+
+	if (ns == INT64_MAX)
+		return *host;
+	ns = timekeeper_guest_span(k->time, ns);
+	return (struct timeval){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC / 1000 };
+}
+
 long sys_getsockopt(struct kernel *k, struct call *c)
 {
 	cleanup_fd int fd = get_socket(k, c);
 	struct timeval tv;
 	socklen_t len = 0, have = sizeof(tv);
-	int64_t ns;
 	int ret;
 
 	if (fd < 0 || arg_copy_in(c, 4, &len, sizeof(len)) < 0 || (int)len < (int)sizeof(tv))
@@ -118,9 +122,7 @@ long sys_getsockopt(struct kernel *k, struct call *c)
 	ret = host_result(getsockopt(fd, arg_int(c, 1), arg_int(c, 2), &tv, &have));
 	if (ret < 0)
 		return ret;
-	ns = tv.tv_sec * (int64_t)NSEC_PER_SEC + tv.tv_usec * 1000;
-	ns = timekeeper_guest_span(k->time, ns);
-	tv = (struct timeval){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC / 1000 };
+	tv = in_guest_time(k, &tv);
 	ret = arg_copy_out(c, 3, &tv, sizeof(tv));
 	return ret < 0 ? ret : arg_copy_out(c, 4, &have, sizeof(have));
 }

@@ -43,9 +43,7 @@ static bool get(struct kernel *k, struct call *c, int arg, clockid_t clock, int 
 				  .over = { .result = result, .left_arg = -1 } };
 	if (!k->time || deadline_read(k, c, arg, &ret->at, sizeof(ret->at)) < 0 || !is_time(&ret->at))
 		return false;
-	if (__builtin_mul_overflow(ret->at.tv_sec, (int64_t)NSEC_PER_SEC, &ret->given_ns) ||
-	    __builtin_add_overflow(ret->given_ns, ret->at.tv_nsec, &ret->given_ns))
-		ret->given_ns = INT64_MAX;
+	ret->given_ns = timespec_ns(&ret->at);
 	return true;
 }
 

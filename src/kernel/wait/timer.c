@@ -24,7 +24,6 @@
 #define MAX_TIMERS 16384	/* more are not set again */
 #define SET_NS 2000000	/* REALTIME jumped: it was set, not tuned */
 #define STATUS_BYTES 4096
-#define NEVER_SEC (INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
 #define FAR_NS (INT64_MAX / 2)	/* 146 years: as good as never */
 #define AS_SET_NS 20000	/* what a timer says is left is right to a microsecond */
 
@@ -254,13 +253,15 @@ void timer_make_absolute(struct kernel *k, struct timer *t)
 	struct timespec now;
 	int64_t ns;
 
+	/* What is longer than all time is as long, as for the host. */
+	t->at.it_value = timespec_of(timespec_ns(&t->at.it_value));
+	t->at.it_interval = timespec_of(timespec_ns(&t->at.it_interval));
 	if ((t->flags & TIMER_ABSTIME) || timekeeper_read(k->time, t->clock, &now) < 0)
 		return;
 	/* A clock that is set does not move what was set to a span. */
 	t->after = true;
 	timekeeper_read(k->time, t->clock == CLOCK_BOOTTIME ? CLOCK_BOOTTIME : CLOCK_MONOTONIC, &now);
-	if (t->at.it_value.tv_sec > NEVER_SEC - now.tv_sec ||
-	    __builtin_add_overflow(timespec_ns(&now), timespec_ns(&t->at.it_value), &ns))
+	if (__builtin_add_overflow(timespec_ns(&now), timespec_ns(&t->at.it_value), &ns))
 		ns = INT64_MAX;
 	t->at.it_value = timespec_of(ns);
 }
@@ -286,6 +287,14 @@ static bool stands_still(struct kernel *k)
 	return timekeeper_span(k->time, NSEC_PER_SEC) == UINT64_MAX;
 }
 
+/* @n periods later; INT64_MAX if that is never. */
+static int64_t later(int64_t ns, int64_t n, int64_t every)
+{
+	int64_t by;
+
+	return __builtin_mul_overflow(n, every, &by) || __builtin_add_overflow(ns, by, &ns) ? INT64_MAX : ns;
+}
+
 /* It rings now, and next when the clock makes a leap to there. */
 static void go_on_still(struct kernel *k, struct timer *t)
 {
@@ -296,8 +305,7 @@ static void go_on_still(struct kernel *k, struct timer *t)
 	now_ns = timespec_ns(&now);
 	if (at > now_ns)
 		return;
-	at += ((now_ns - at) / every + 1) * every;
-	t->at.it_value = timespec_of(at);
+	t->at.it_value = timespec_of(later(at, (now_ns - at) / every + 1, every));
 	t->host = timespec_of(INT64_MAX);
 }
 
@@ -379,16 +387,15 @@ static int64_t go_on(struct timer *t, int64_t next)
 	if (!every || !host)
 		return timespec_ns(&t->host);
 	rang = MAX((next - timespec_ns(&t->host) + host / 2) / host, 0);
-	ns = timespec_ns(&t->at.it_value) + rang * every;
-	t->at.it_value = timespec_of(ns);
-	ns = timespec_ns(&t->host) + rang * host;
+	t->at.it_value = timespec_of(later(timespec_ns(&t->at.it_value), rang, every));
+	ns = later(timespec_ns(&t->host), rang, host);
 	t->host = timespec_of(ns);
 	return ns;
 }
 
 bool timer_is_as_set(struct timer *t, int64_t before, int64_t behind, const struct timespec *left)
 {
-	int64_t ns = left->tv_sec > NEVER_SEC ? INT64_MAX : timespec_ns(left), first, last, want;
+	int64_t ns = timespec_ns(left), first, last, want;
 
 	if (__builtin_add_overflow(before, ns, &first) || first > FAR_NS)
 		return timespec_ns(&t->host) > FAR_NS;
