@@ -7,7 +7,7 @@ import signal
 
 import harness
 from disk_ext import KINDS, check, have
-from disk_guests import ALL, SHELL, disk, give, gone, one, read, tell
+from disk_guests import ALL, SHELL, disk, gone, one, read, tell
 from harness import Skipped, need, test
 
 ROOT = ("-r", "disk:0")
@@ -36,7 +36,7 @@ def root_image(case, size="48M", name="root.img"):
     guests = have(case)
     path = os.path.join(case.directory(), name)
     disk(case, "create", "--force", "--from", tree(case), "--size", size, path)
-    return guests, give(case, path)
+    return guests, case.owned(path)
 
 
 def run(guests, path, script, options=(), disks=None, root="disk:0"):
