@@ -63,7 +63,7 @@ int hostproc_slices(pid_t tid, struct hostproc_slices *ret)
 	if (n < 0)
 		return n;
 	ret->run_ns = strtoull(text, &pos, 10);
-	strtoull(pos, &pos, 10);	/* how long it waited for a CPU */
+	ret->wait_ns = strtoull(pos, &pos, 10);
 	ret->n = strtoull(pos, NULL, 10);
 	return 0;
 }

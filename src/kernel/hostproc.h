@@ -33,6 +33,7 @@ int hostproc_stat(pid_t tid, struct hostproc_stat *ret);
 /* /proc/TID/schedstat */
 struct hostproc_slices {
 	uint64_t run_ns;	/* time that a thread has run */
+	uint64_t wait_ns;	/* time that it could have, and no CPU was free for it */
 	uint64_t n;		/* how often it was given a CPU for that */
 };
 

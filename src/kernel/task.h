@@ -80,7 +80,8 @@ struct task {
 		uint64_t run_ns;		/* when it got its CPU last; 0: not known */
 		uint64_t mean_burst_ns;		/* of how long it keeps one, of late */
 		uint64_t mark_ns, mark_run_ns;	/* when it met its partner, and its run time then */
-		uint64_t sample_run_ns, sample_slices;	/* of the last sample; 0: none */
+		uint64_t sample_run_ns, sample_wait_ns, sample_slices;	/* the last sample; 0: none */
+		uint64_t mean_wait_ns;		/* for a CPU, before it had it; 0: not known */
 		uint64_t not_before_ns;		/* no new place until then */
 		unsigned splits;
 	} place;

@@ -498,30 +498,90 @@ static void test_a_pair_stays_over_a_rest(void **state)
 	assert_int_equal(placement.ndecisions, 1);
 }
 
-/* The host has them on one CPU; before nobody looks any more they are held there. */
-static void test_neighbours_are_kept_in_a_rest(void **state)
+/* The host has two on one CPU, where they take turns. */
+static void neighbours(uint64_t burst)
 {
-	begin(PLACEMENT_AUTO, 2);
 	for (int i = 0; i < 200; i++) {
 		put(SLEEPWAKE_RUN, 10, 1);
-		step(2 * US);
+		step(burst);
 		put(SLEEPWAKE_SLEEP, 10, 1);
 		put(SLEEPWAKE_RUN, 11, 1);
-		step(2 * US);
+		step(burst);
 		put(SLEEPWAKE_SLEEP, 11, 1);
 	}
 	placement_decide(&placement, now);
 	assert_int_equal(placement.ngroups, 0);
+}
+
+/* Before nobody looks any more they are held there. */
+static void test_neighbours_are_kept_in_a_rest(void **state)
+{
+	begin(PLACEMENT_AUTO, 2);
+	neighbours(2 * US);
 	placement_rest(&placement, now);
 	assert_int_equal(placement.ngroups, 1);
 	assert_true(mask_of[10] == 2 && mask_of[11] == 2);
 	assert_string_equal(last()->reason, "they wake each other on one CPU");
 }
 
+/* Redis and a client with ten requests under way: on one CPU by chance, they take turns, too. */
+static void test_neighbours_that_could_work_at_the_same_time(void **state)
+{
+	begin(PLACEMENT_AUTO, 2);
+	neighbours(22 * US);
+	placement_rest(&placement, now);
+	assert_int_equal(placement.ngroups, 0);
+	assert_int_equal(placement.ndecisions, 0);
+	assert_int_equal(applied, 0);
+}
+
 static void sample(pid_t tid, uint64_t run_ns, uint64_t slices)
 {
-	placement_sample(task_find(&tasks, tid), run_ns, slices);
+	const struct hostproc_slices sl = { .run_ns = run_ns, .n = slices };
+
+	placement_sample(task_find(&tasks, tid), &sl);
 	placement_decide(&placement, now);
+}
+
+/* 100 ms of a pair on one CPU, from its beginning on; of each slice each waited so long. */
+static void sample_pair(unsigned n, uint64_t burst, uint64_t wait_a, uint64_t wait_b)
+{
+	uint64_t slices = 50 * MS / burst * n;
+	const struct hostproc_slices a = { .run_ns = slices * burst, .wait_ns = slices * wait_a, .n = slices };
+	const struct hostproc_slices b = { .run_ns = slices * burst, .wait_ns = slices * wait_b, .n = slices };
+
+	placement_sample(task_find(&tasks, 10), &a);
+	placement_sample(task_find(&tasks, 11), &b);
+	placement_sampled(placement.group, now);
+	placement_decide(&placement, now);
+	step(100 * MS);
+}
+
+/* A pair that came together while a stranger had one of the CPUs, say. */
+static void test_apart_when_they_wait_for_their_cpu(void **state)
+{
+	pair();
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(placement.ngroups, 1);
+		sample_pair(i, 22 * US, 16 * US, 17 * US);
+	}
+	assert_apart("they could work at the same time");
+	/* Not at once again. */
+	ping_pong(10, 11, 100, 2 * US);
+	assert_int_equal(placement.ngroups, 0);
+}
+
+static void test_together_though_one_waits(void **state)
+{
+	pair();
+	/* The client of one request waits until the server, which it has woken, is done. */
+	for (unsigned i = 1; i <= 20; i++)
+		sample_pair(i, 10 * US, 14 * US, 1 * US);
+	/* A stranger has half of the CPU, in slices of 3 ms. */
+	for (unsigned i = 100; i <= 120; i++)
+		sample_pair(i, 3 * US, 6 * US, 7 * US);
+	assert_int_equal(placement.ngroups, 1);
+	assert_int_equal(placement.ndecisions, 1);
 }
 
 static void test_apart_by_samples(void **state)
@@ -578,6 +638,9 @@ int main(void)
 		TEST(test_off_and_one_cpu),
 		TEST(test_a_pair_stays_over_a_rest),
 		TEST(test_neighbours_are_kept_in_a_rest),
+		TEST(test_neighbours_that_could_work_at_the_same_time),
+		TEST(test_apart_when_they_wait_for_their_cpu),
+		TEST(test_together_though_one_waits),
 		TEST(test_apart_by_samples),
 		TEST(test_apart_at_the_end_of_a_look),
 		TEST(test_spread),

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/hostproc.h"
 #include "kernel/sched/vcpu.h"
 #include "kernel/task.h"
 #include "passthrough/policy.h"
@@ -40,7 +41,8 @@ struct task_group {
 	uint64_t since_ns;
 	uint64_t window_ns;		/* begin of the current window */
 	unsigned wakes, partners;	/* of members in it; by another member */
-	unsigned long_bursts, hogged;
+	unsigned long_bursts, hogged, crowded;
+	uint64_t sampled_ns;		/* when all members were last asked for their slices */
 	const char *over;		/* why it is to end, NULL */
 	struct task_group *next;
 };
@@ -101,11 +103,15 @@ void placement_rest(struct placement *p, uint64_t now_ns);
 void placement_resume(struct placement *p, uint64_t now_ns);
 
 /**
- * placement_sample() - Without records: how a member of a group has run
- * @run_ns: how long, since it began
- * @slices: how often it was given a CPU for that
+ * placement_sample() - What records do not tell: how a member of a group has run
+ * @sl: since it began
+ *
+ * Of all its members, and then placement_sampled(). Not more often than each
+ * PLACEMENT_SAMPLE_NS.
  */
-void placement_sample(struct task *t, uint64_t run_ns, uint64_t slices);
+#define PLACEMENT_SAMPLE_NS 100000000
+void placement_sample(struct task *t, const struct hostproc_slices *sl);
+void placement_sampled(struct task_group *g, uint64_t now_ns);
 
 /* Is a task held on fewer CPUs than the guest gave it? */
 bool placement_holds(const struct placement *p, const struct task *t);

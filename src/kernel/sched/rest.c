@@ -22,7 +22,7 @@
 #include "passthrough/trap.h"
 
 #define REST_MIN_NS 250000000	/* opening events again has its price, too */
-#define REST_LOOK_NS 100000000	/* between two looks at groups */
+#define REST_LOOK_NS PLACEMENT_SAMPLE_NS	/* between two looks at groups */
 #define REST_WALK_NS LOADAVG_PERIOD_NS
 
 uint64_t sched_busy_ns(const struct sched *s, uint64_t now)
@@ -140,17 +140,25 @@ uint64_t rest_next_look(const struct sched *s)
 	return MIN(ns, (uint64_t)(s->placement.ngroups ? REST_LOOK_NS : REST_WALK_NS));
 }
 
-static void look_at_members(struct sched *s, const struct task_group *g, uint64_t now)
+static void look_at_members(struct sched *s, struct task_group *g, uint64_t now)
 {
 	for (struct task *t = g->member, *next; t; t = next) {
 		struct hostproc_slices sl;
 
 		next = t->place.next;
 		if (hostproc_slices(t->tid, &sl) == 0)
-			placement_sample(t, sl.run_ns, sl.n);
-		else if (host_call(SYS_tgkill, t->pid, t->tid, 0) == -ESRCH)
+			placement_sample(t, &sl);
+		else if (s->rested && host_call(SYS_tgkill, t->pid, t->tid, 0) == -ESRCH)
 			task_remove(&s->tasks, t, now);
 	}
+	placement_sampled(g, now);
+}
+
+void rest_look_at_groups(struct sched *s, uint64_t now)
+{
+	for (struct task_group *g = s->placement.group; g; g = g->next)
+		if (now - g->sampled_ns >= PLACEMENT_SAMPLE_NS)
+			look_at_members(s, g, now);
 }
 
 void rest_look(struct sched *s)
@@ -158,7 +166,6 @@ void rest_look(struct sched *s)
 	uint64_t now = host_now();
 
 	s->walk_all |= now - s->walked_ns >= REST_WALK_NS;
-	for (const struct task_group *g = s->placement.group; g; g = g->next)
-		look_at_members(s, g, now);
+	rest_look_at_groups(s, now);
 	placement_decide(&s->placement, now);
 }

@@ -115,6 +115,7 @@ void rest_end(struct sched *s);
 bool rest_is_over(const struct sched *s);
 uint64_t rest_next_look(const struct sched *s);	/* ns until the worker has something to do */
 void rest_look(struct sched *s);
+void rest_look_at_groups(struct sched *s, uint64_t now_ns);	/* in /proc, seldom; observed or not */
 uint64_t sched_busy_ns(const struct sched *s, uint64_t now_ns);	/* of all CPUs */
 
 /* walk.c */
