@@ -60,6 +60,9 @@ struct task {
 	enum sleepwake_kind last_kind;
 	bool observed;			/* the host reports it to us */
 	unsigned seen;			/* number of the last walk that met it */
+	uint64_t slices, judged_slices;	/* times it was given a CPU, as the last walk found and
+					 * at the last rest_judge() */
+	bool looked_at;			/* it ran when the guest was last observed */
 	uint64_t host_start;		/* as that walk found it, hostproc_stat.start; 0: none has */
 
 	/* asked of /proc when somebody wants to know; 0: not yet */

@@ -63,6 +63,7 @@ struct sleepwake {
 	struct sleepwake_config cfg;
 	struct rings rings;	/* made and unmade by the observer; read by drains */
 	_Atomic bool stopping;
+	_Atomic bool resting;	/* without rings */
 	_Atomic bool asleep;
 	_Atomic uint64_t active_ns;	/* when there last was a record or an attach */
 	_Atomic uint64_t wakeups;
@@ -79,7 +80,7 @@ struct sleepwake {
 	int kick;		/* eventfd: ends its sleep */
 	struct pollfd *poll;	/* kick, then the rings */
 
-	/* for sleepwake_open() to wait for */
+	/* for sleepwake_open() and sleepwake_resume() to wait for */
 	pthread_cond_t started;
 	int start_result;	/* 1: not yet known */
 };
@@ -261,6 +262,65 @@ static void wait_for_news(struct sleepwake *sw)
 		host_read(sw->kick, &n, sizeof(n));
 }
 
+static int observer_init(struct sleepwake *sw)
+{
+	unsigned n;
+	int ret = rings_open(&sw->rings, host_call(SYS_gettid), &sw->cfg);
+
+	if (ret < 0)
+		return ret;
+	n = sw->rings.n;
+	free(sw->poll);
+	sw->poll = calloc(n + 1, sizeof(*sw->poll));
+	if (!sw->poll)
+		return -ENOMEM;
+	sw->poll[0] = (struct pollfd){ .fd = sw->kick, .events = POLLIN };
+	for (unsigned i = 0; i < n; i++)
+		sw->poll[i + 1] = (struct pollfd){ .fd = sw->rings.ring[i].fd, .events = POLLIN };
+	sw->drained_ns = host_now();
+	atomic_store(&sw->active_ns, sw->drained_ns);
+	return 0;
+}
+
+static void tell_started(struct sleepwake *sw, int result)
+{
+	sw->start_result = result;
+	pthread_cond_signal(&sw->started);
+}
+
+/* Lock held. */
+static bool come_back(struct sleepwake *sw)
+{
+	int ret = observer_init(sw);
+
+	if (ret < 0) {
+		rings_close(&sw->rings);
+		atomic_store(&sw->resting, true);
+	}
+	tell_started(sw, ret);
+	return ret == 0;
+}
+
+/* Without rings: until sleepwake_resume() has new ones, or the end. */
+static void stay_away(struct sleepwake *sw)
+{
+	bool back = false;	/* told under the lock: resting may change behind it */
+
+	pthread_mutex_lock(&sw->lock);
+	rings_close(&sw->rings);
+	tell_started(sw, 0);
+	pthread_mutex_unlock(&sw->lock);
+	while (!back && !atomic_load(&sw->stopping)) {
+		uint64_t n;
+
+		host_read(sw->kick, &n, sizeof(n));
+		pthread_mutex_lock(&sw->lock);
+		if (!atomic_load(&sw->resting))
+			back = come_back(sw);
+		pthread_mutex_unlock(&sw->lock);
+	}
+}
+
 static void observe(struct sleepwake *sw)
 {
 	uint64_t delay = DELAY_MIN;
@@ -268,6 +328,11 @@ static void observe(struct sleepwake *sw)
 	while (!atomic_load(&sw->stopping)) {
 		struct yield y;
 
+		if (atomic_load(&sw->resting)) {
+			stay_away(sw);
+			delay = DELAY_MIN;
+			continue;
+		}
 		if (delay == DELAY_FOREVER) {
 			wait_for_news(sw);
 			delay = DELAY_MIN / 2;
@@ -280,25 +345,6 @@ static void observe(struct sleepwake *sw)
 		y = drain(sw);
 		delay = next_delay(sw, delay, &y);
 	}
-}
-
-static int observer_init(struct sleepwake *sw)
-{
-	unsigned n;
-	int ret = rings_open(&sw->rings, host_call(SYS_gettid), &sw->cfg);
-
-	if (ret < 0)
-		return ret;
-	n = sw->rings.n;
-	sw->poll = calloc(n + 1, sizeof(*sw->poll));
-	if (!sw->poll)
-		return -ENOMEM;
-	sw->poll[0] = (struct pollfd){ .fd = sw->kick, .events = POLLIN };
-	for (unsigned i = 0; i < n; i++)
-		sw->poll[i + 1] = (struct pollfd){ .fd = sw->rings.ring[i].fd, .events = POLLIN };
-	sw->drained_ns = host_now();
-	atomic_store(&sw->active_ns, sw->drained_ns);
-	return 0;
 }
 
 /*
@@ -328,8 +374,7 @@ static void *observer_thread(void *arg)
 	observer_sched();
 	ret = observer_init(sw);
 	pthread_mutex_lock(&sw->lock);
-	sw->start_result = ret;
-	pthread_cond_signal(&sw->started);
+	tell_started(sw, ret);
 	pthread_mutex_unlock(&sw->lock);
 	if (ret == 0)
 		observe(sw);
@@ -350,6 +395,40 @@ static int observer_start(struct sleepwake *sw)
 	if (sw->start_result < 0)
 		pthread_join(sw->thread, NULL);
 	return sw->start_result;
+}
+
+/* End the observer's sleep, of whatever kind. */
+static void wake_observer(struct sleepwake *sw)
+{
+	uint64_t one = 1;
+
+	host_write(sw->kick, &one, sizeof(one));
+}
+
+/* The observer has nobody to wait for but us. */
+static int change_rest(struct sleepwake *sw, bool resting)
+{
+	int ret;
+
+	pthread_mutex_lock(&sw->lock);
+	sw->start_result = 1;
+	atomic_store(&sw->resting, resting);
+	wake_observer(sw);
+	while (sw->start_result == 1)
+		pthread_cond_wait(&sw->started, &sw->lock);
+	ret = sw->start_result;
+	pthread_mutex_unlock(&sw->lock);
+	return ret;
+}
+
+void sleepwake_rest(struct sleepwake *sw)
+{
+	change_rest(sw, true);
+}
+
+int sleepwake_resume(struct sleepwake *sw)
+{
+	return change_rest(sw, false);
 }
 
 static void destroy(struct sleepwake *sw)
@@ -394,8 +473,7 @@ void sleepwake_close(struct sleepwake *sw)
 	if (!sw)
 		return;
 	atomic_store(&sw->stopping, true);
-	atomic_store(&sw->asleep, true);
-	kick(sw);
+	wake_observer(sw);
 	pthread_join(sw->thread, NULL);
 	destroy(sw);
 }

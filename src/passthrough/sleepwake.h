@@ -91,6 +91,18 @@ int sleepwake_attach(struct sleepwake *sw, pid_t tid);
  * told. For whoever attaches on another thread meanwhile, either may come first. */
 void sleepwake_detach(struct sleepwake *sw);
 
+/**
+ * sleepwake_rest() - Let go of all events, those of the rings too
+ *
+ * After sleepwake_detach(). As long as there is one event that belongs to a task,
+ * the host looks for more at each switch of any task, and for a second after the
+ * last is closed. Nobody may attach until sleepwake_resume() has returned 0; that
+ * makes the rings anew, or says why not (as sleepwake_open()) and may be tried
+ * again. Each waits for the observer, which waits for the lock of whoever drains.
+ */
+void sleepwake_rest(struct sleepwake *sw);
+int sleepwake_resume(struct sleepwake *sw);
+
 /* Handle all records up to now, on the calling thread. */
 void sleepwake_drain(struct sleepwake *sw);
 

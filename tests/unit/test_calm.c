@@ -65,6 +65,35 @@ static void test_unknown(void **state)
 	assert_false(calm_between(&start, &b, &b, 2));
 }
 
+/* In a rest: half a percent of the time is what it may cost. */
+static void test_for_good(void **state)
+{
+	struct calm_sample a = { .ns = 7, .calls = 50, .last_pid = 500, .switches = 1000000 }, b = a;
+
+	b.ns += 100 * MS;
+	assert_true(calm_for_good(&a, &b, 2));
+	b.switches += 400;
+	b.last_pid += 5;
+	assert_true(calm_for_good(&a, &b, 2));
+	b.switches += 200;
+	assert_false(calm_for_good(&a, &b, 2));
+	b.switches = a.switches;
+	b.calls += 1000;
+	assert_false(calm_for_good(&a, &b, 2));
+	b.calls = a.calls;
+	assert_true(calm_for_good(&a, &b, 2));
+	assert_false(calm_for_good(&a, &b, 64));
+	/* On a host that forks all the time: what the guest has not run it has not forked. */
+	a.run_ns = 5000 * MS;
+	b.run_ns = a.run_ns;
+	b.last_pid += 1000;
+	assert_true(calm_for_good(&a, &b, 64));
+	b.run_ns += 50 * MS;
+	assert_false(calm_for_good(&a, &b, 64));
+	/* Of no time at all nothing can be said. */
+	assert_false(calm_for_good(&a, &a, 2));
+}
+
 static void test_short_step(void **state)
 {
 	struct calm_sample b = start;
@@ -78,7 +107,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_quiet),	cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_forks),	cmocka_unit_test(test_latest),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_short_step),
+		cmocka_unit_test(test_unknown), cmocka_unit_test(test_for_good),
+		cmocka_unit_test(test_short_step),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

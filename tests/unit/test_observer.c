@@ -221,8 +221,44 @@ static void case_denied(const struct who *w)
 	}
 }
 
+/* It lets go of everything, sleeps meanwhile, and can be had again, as often as one likes. */
+static void case_rest(const struct who *w)
+{
+	struct trace *t = trace_open(0);
+	unsigned open = descriptors(), cpus = sleepwake_cpus(t->sw);
+
+	for (int i = 0; i < 20; i++) {
+		struct child c = child_start(sleep_until_told);
+		unsigned seen;
+		uint64_t n;
+
+		attach(t, c.pid);
+		sleepwake_detach(t->sw);
+		sleepwake_rest(t->sw);
+		CHECK(sleepwake_cpus(t->sw) == 0);
+		n = sleepwake_wakeups(t->sw);
+		seen = count(t, SLEEPWAKE_SLEEP, c.pid);
+		child_go(&c);
+		await_state(c.pid, 'S');
+		sleepwake_drain(t->sw);
+		CHECK(count(t, SLEEPWAKE_SLEEP, c.pid) == seen);
+		CHECK(sleepwake_wakeups(t->sw) == n);
+		CHECK(sleepwake_resume(t->sw) == 0);
+		CHECK(sleepwake_cpus(t->sw) == cpus);
+		attach(t, c.pid);
+		child_go(&c);
+		child_end(&c);
+		sleepwake_drain(t->sw);
+		CHECK(find(t, SLEEPWAKE_EXIT, c.pid));
+		sleepwake_detach(t->sw);
+	}
+	CHECK(descriptors() == open);
+	sleepwake_rest(t->sw);
+	trace_close(t);
+}
+
 #define CASES(X) \
-	X(busy) X(idle) X(woken) X(descriptors) X(memlock) X(close) X(denied)
+	X(rest) X(busy) X(idle) X(woken) X(descriptors) X(memlock) X(close) X(denied)
 
 CASES(CASE)
 

@@ -10,6 +10,9 @@
  * other are to be found within 100 ms. A program that has ended by then was not
  * observed, and was not slower for it.
  *
+ * Later, in a rest from observing (rest.c), the same and the switches of the
+ * guest's tasks, which /proc tells, say whether that goes on which it rests from.
+ *
  * Makes no system call and has no lock: observe.c has it.
  */
 #ifndef WEIR_KERNEL_CALM_H
@@ -21,6 +24,7 @@
 
 #define CALM_STEP_NS 10000000		/* between two samples */
 #define CALM_LATEST_NS 70000000		/* and 10 ms until a host has its first event */
+#define CALM_FORK_NS 40000	/* a fork takes its guest no less */
 #define CALM_PART 50	/* a look may cost one part in so many of the time it takes */
 
 /* What has been so far. */
@@ -28,6 +32,8 @@ struct calm_sample {
 	uint64_t ns;		/* when */
 	uint64_t calls;		/* that stopped, of all doors */
 	pid_t last_pid;		/* of the host; 0: not known */
+	uint64_t run_ns;	/* that the guest's tasks have run, those that ended too; 0: not known */
+	uint64_t switches;	/* times that tasks were given a CPU, as far as they are known */
 };
 
 /**
@@ -38,5 +44,8 @@ struct calm_sample {
  */
 bool calm_between(const struct calm_sample *first, const struct calm_sample *a,
 		  const struct calm_sample *b, unsigned cpus);
+
+/* Would observing the guest for good cost no more than it may? */
+bool calm_for_good(const struct calm_sample *a, const struct calm_sample *b, unsigned cpus);
 
 #endif

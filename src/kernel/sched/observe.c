@@ -275,12 +275,14 @@ static void do_requests(struct sched *s)
 	else
 		walk_from_roots(s, blind, lost);
 	pthread_mutex_lock(&s->lock);
+	if (s->rested && !revived)
+		rest_judge(s);
 }
 
 /* Lock held. Where records are lost all the time, not all the time is for walks. */
 static bool walked_just_now(struct sched *s)
 {
-	return !s->nrevived && !s->walk_blind && host_now() - s->walked_ns < LOST_WALK_NS;
+	return !s->nrevived && !s->walk_blind && !s->rested && host_now() - s->walked_ns < LOST_WALK_NS;
 }
 
 /* Lock held. Until when there is nothing to do; 0: until somebody says so. */
@@ -291,7 +293,7 @@ static uint64_t next_look(const struct sched *s, bool again)
 	return atomic_load(&s->traps) ? TRAPS_WALK_NS : again ? AGAIN_NS : 0;
 }
 
-static struct calm_sample sample_calm(void)
+struct calm_sample observe_sample_calm(void)
 {
 	return (struct calm_sample){
 		.ns = host_now(), .calls = door_all_calls(), .last_pid = hostproc_last_pid(),
@@ -301,12 +303,12 @@ static struct calm_sample sample_calm(void)
 /* Lock held, and given back meanwhile. A guest that is gone by then was never observed. */
 static void wait_for_calm(struct sched *s)
 {
-	struct calm_sample first = sample_calm(), a, b = first;
+	struct calm_sample first = observe_sample_calm(), a, b = first;
 
 	do {
 		a = b;
 		worker_wait(s, CALM_STEP_NS);
-		b = sample_calm();
+		b = observe_sample_calm();
 	} while (!s->ending && s->want == SCHED_SOURCE_AUTO &&
 		 !calm_between(&first, &a, &b, s->vcpus.nhost));
 }

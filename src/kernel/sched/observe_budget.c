@@ -18,6 +18,7 @@ const char *const observe_cost_str[OBSERVE_NUM_COSTS] = {
 static_assert(ARRAY_SIZE(observe_cost_str) == OBSERVE_NUM_COSTS, "a cost has no name");
 
 #define WIDTH_ONE 1000
+#define OBSERVE_SPAN 500000	/* ns: a shorter time has no rate */
 
 void observe_budget_init(struct observe_budget *b, uint64_t now_ns)
 {
@@ -40,6 +41,7 @@ void observe_budget_earn(struct observe_budget *b, uint64_t now_ns, uint64_t bus
 	b->left_ns += passed * b->width / WIDTH_ONE / OBSERVE_SHARE;
 	b->left_ns = MIN(b->left_ns, (int64_t)OBSERVE_SAVED);
 	b->now_ns = now_ns;
+	b->passed_ns = passed;
 }
 
 void observe_budget_spend(struct observe_budget *b, enum observe_cost what, uint64_t ns)
@@ -47,6 +49,18 @@ void observe_budget_spend(struct observe_budget *b, enum observe_cost what, uint
 	b->left_ns -= ns;
 	b->spent_ns[what] += ns;
 	b->look_ns[what] += ns;
+	/* The last drain, after all is closed, has none. */
+	if (what == OBSERVE_COST_RECORDS && b->passed_ns >= OBSERVE_SPAN)
+		b->records_per_s = MAX(b->records_per_s, ns * NSEC_PER_SEC / b->passed_ns);
+}
+
+void observe_budget_rest(struct observe_budget *b)
+{
+	uint64_t ns = MIN(b->records_per_s / OBSERVE_AFTER, (uint64_t)OBSERVE_AFTER_MAX);
+
+	b->records_per_s = 0;
+	b->left_ns -= ns;
+	b->spent_ns[OBSERVE_COST_RECORDS] += ns;
 }
 
 uint64_t observe_budget_wait(const struct observe_budget *b)
@@ -60,7 +74,13 @@ void observe_budget_look(struct observe_budget *b, uint64_t now_ns, uint64_t bus
 {
 	observe_budget_earn(b, now_ns, OBSERVE_UNKNOWN);
 	b->busy_ns = busy_ns;
+	b->records_per_s = 0;
 	memset(b->look_ns, 0, sizeof(b->look_ns));
+}
+
+void observe_budget_grant(struct observe_budget *b)
+{
+	b->left_ns = MAX(b->left_ns, (int64_t)OBSERVE_FIRST);
 }
 
 enum observe_cost observe_budget_most(const struct observe_budget *b)

@@ -27,6 +27,9 @@
 #define OBSERVE_PRICE_RECORD 500	/* ns */
 #define OBSERVE_PRICE_CALL 2500		/* ns: that stops, besides its records */
 #define OBSERVE_FORK_RECORDS 7
+#define OBSERVE_SWITCH_RECORDS 2	/* a task comes, and goes */
+#define OBSERVE_AFTER 10	/* of what records cost in a second, one part in so many */
+#define OBSERVE_AFTER_MAX 50000000	/* ns; placement would learn of new pairs too late */
 #define OBSERVE_PRICE_EVENT 4000	/* ns: one inherited, for each ring and fork */
 #define OBSERVE_SHARE 200		/* one part in so many */
 #define OBSERVE_SAVED 50000000		/* ns */
@@ -43,6 +46,8 @@ struct observe_budget {
 	int64_t left_ns;
 	uint64_t now_ns, busy_ns;	/* when it was last earned for, and the guest's run time then */
 	uint64_t width;			/* run time of late, in thousandths of the time that passed */
+	uint64_t passed_ns;		/* between the last two times that it was earned for */
+	uint64_t records_per_s;		/* what records cost a second, in the dearest of these times; ns */
 	uint64_t spent_ns[OBSERVE_NUM_COSTS];	/* since boot */
 	uint64_t look_ns[OBSERVE_NUM_COSTS];	/* since the guest is observed */
 };
@@ -59,6 +64,9 @@ void observe_budget_earn(struct observe_budget *b, uint64_t now_ns, uint64_t bus
 
 void observe_budget_spend(struct observe_budget *b, enum observe_cost what, uint64_t ns);
 
+/* Nobody observes from now on; what the host goes on doing for a second is paid for. */
+void observe_budget_rest(struct observe_budget *b);
+
 static inline bool observe_budget_is_spent(const struct observe_budget *b)
 {
 	return b->left_ns < 0;
@@ -69,6 +77,9 @@ uint64_t observe_budget_wait(const struct observe_budget *b);
 
 /* The guest is observed (again) from now on. */
 void observe_budget_look(struct observe_budget *b, uint64_t now_ns, uint64_t busy_ns);
+
+/* The next look need not wait until it is earned: it may cost what the first may. */
+void observe_budget_grant(struct observe_budget *b);
 
 /* For what most of the tokens of this look went. */
 enum observe_cost observe_budget_most(const struct observe_budget *b);

@@ -4,13 +4,17 @@
  *
  * With source = auto, what records and inherited events cost the guest is charged
  * to a budget (observe_budget.h) at each drain. When that is spent, all events
- * are closed, as only a closed one costs nothing, and opened again when enough
- * has been earned for another look. Meanwhile
+ * are closed, those of the rings too, and opened again when enough has been
+ * earned for another look: as long as there is one, and for a second after, each
+ * switch costs the guest something, recorded or not. Meanwhile
  *
  *   - states and run time come from /proc, when somebody asks and every few
  *     seconds for the load averages (walk.c);
  *   - groups that placement has put together stay so; whether their members
- *     need more of a CPU by now is seen from the length of their time slices.
+ *     need more of a CPU by now is seen from the length of their time slices;
+ *   - how often each task is given a CPU says when the rest need not be as long:
+ *     the guest has become calm (it may even be idle), or tasks switch that did
+ *     not when it was last observed (they may be a pair).
  */
 #include <errno.h>
 
@@ -22,8 +26,16 @@
 #include "passthrough/trap.h"
 
 #define REST_MIN_NS 250000000	/* opening events again has its price, too */
+#define REST_AGAIN_NS 10000000000	/* when the host has no events for us */
 #define REST_LOOK_NS PLACEMENT_SAMPLE_NS	/* between two looks at groups */
-#define REST_WALK_NS LOADAVG_PERIOD_NS
+#define REST_WALK_NS LOADAVG_PERIOD_NS	/* between two walks at most */
+#define REST_WALK_PART 400	/* walks may take one part in so many of the worker's time */
+#define LOOKED_AT_NS 50000000	/* who ran so shortly before a rest is known */
+#define STRANGE_SWITCHES 200	/* of one task that is not: between two walks, at least */
+#define STRANGE_SWITCH_NS 500000	/* and so often: a pair loses a tenth of a CPU by it */
+#define EARLY_WAIT_NS 250000000	/* from one early end to the next; doubles with each ... */
+#define EARLY_WAIT_MAX_NS 8000000000
+#define EARLY_FORGET_NS 10000000000	/* ... that comes within this of the last */
 
 uint64_t sched_busy_ns(const struct sched *s, uint64_t now)
 {
@@ -65,6 +77,7 @@ static void forget_running(struct sched *s, uint64_t now)
 {
 	TASK_FOR_EACH(&s->tasks, t) {
 		t->observed = false;
+		t->looked_at = t->last_ns && now - MIN(t->last_ns, now) < LOOKED_AT_NS;
 		if (t->state == TASK_RUNNING)
 			task_set_state(&s->tasks, t, TASK_RUNNABLE, now);
 	}
@@ -94,8 +107,10 @@ void rest_begin(struct sched *s)
 	pthread_mutex_lock(&s->walk_lock);
 	sleepwake_detach(sw);
 	sleepwake_drain(sw);
+	sleepwake_rest(sw);
 	pthread_mutex_lock(&s->lock);
 	atomic_store(&s->sw, NULL);
+	observe_budget_rest(&s->budget);
 	now = host_now();
 	forget_running(s, now);
 	s->told = false;
@@ -107,15 +122,27 @@ void rest_begin(struct sched *s)
 	s->rest_wanted = false;
 	s->unseen = s->walk_all = true;
 	s->unseen_based = false;
+	s->judged.ns = 0;
+	s->rest_over = NULL;
 	s->rests++;
 	tell_begin(s);
 	pthread_mutex_unlock(&s->walk_lock);
 }
 
+/* Lock held, and given back meanwhile. */
 void rest_end(struct sched *s)
 {
-	uint64_t now = host_now();
+	uint64_t now;
+	int ret;
 
+	pthread_mutex_unlock(&s->lock);
+	ret = sleepwake_resume(s->rested);
+	pthread_mutex_lock(&s->lock);
+	now = host_now();
+	if (ret < 0) {
+		s->rest_until_ns = now + REST_AGAIN_NS;
+		return;
+	}
 	observe_budget_look(&s->budget, now, sched_busy_ns(s, now));
 	placement_resume(&s->placement, now);
 	atomic_store(&s->sw, s->rested);
@@ -125,7 +152,8 @@ void rest_end(struct sched *s)
 	s->checked_ns = now;
 	s->walk_blind = true;
 	if (worth_a_line(s->rests))
-		log_info("sched: observing again after rest %u: there is budget for a look", s->rests);
+		log_info("sched: observing again after rest %u: %s", s->rests,
+			 s->rest_over ? s->rest_over : "there is budget for a look");
 }
 
 bool rest_is_over(const struct sched *s)
@@ -133,11 +161,66 @@ bool rest_is_over(const struct sched *s)
 	return host_now() >= s->rest_until_ns;
 }
 
+/* Between two walks: they are for the guest's good only as long as they cost it little. */
+static uint64_t walk_pause(const struct sched *s)
+{
+	return MAX(MIN(s->walk_took_ns * REST_WALK_PART, (uint64_t)REST_WALK_NS), (uint64_t)REST_LOOK_NS);
+}
+
 uint64_t rest_next_look(const struct sched *s)
 {
 	uint64_t now = host_now(), ns = s->rest_until_ns > now ? s->rest_until_ns - now : 1;
 
-	return MIN(ns, (uint64_t)(s->placement.ngroups ? REST_LOOK_NS : REST_WALK_NS));
+	return MIN(ns, s->placement.ngroups ? (uint64_t)REST_LOOK_NS : walk_pause(s));
+}
+
+/* Of those that did not run when they could have been observed. */
+static bool is_strange(const struct task *t, uint64_t switches, uint64_t ns)
+{
+	return !t->looked_at && !t->place.group && switches >= STRANGE_SWITCHES &&
+	       switches * STRANGE_SWITCH_NS >= ns;
+}
+
+/* What it would have to pay for the next look is remitted, but not often. */
+static void end_early(struct sched *s, const char *why, uint64_t now)
+{
+	uint64_t passed = now - s->early_ns;
+
+	if (passed < s->early_wait_ns)
+		return;
+	s->early_wait_ns = passed > EARLY_FORGET_NS ? EARLY_WAIT_NS :
+			   MIN(s->early_wait_ns * 2, (uint64_t)EARLY_WAIT_MAX_NS);
+	s->early_ns = s->rest_until_ns = now;
+	s->early++;
+	s->rest_over = why;
+	observe_budget_grant(&s->budget);
+}
+
+void rest_judge(struct sched *s)
+{
+	struct calm_sample last = s->judged, now = observe_sample_calm();
+	bool strange = false, told = false;
+
+	now.switches = last.switches;
+	now.run_ns = s->tree_ns;
+	TASK_FOR_EACH(&s->tasks, t) {
+		uint64_t n = t->slices - t->judged_slices;
+
+		t->judged_slices = t->slices;
+		told |= t->slices > 0;
+		if (!last.ns)
+			continue;
+		now.switches += n;
+		strange |= is_strange(t, n, now.ns - last.ns);
+	}
+	s->judged = now;
+	/* Not by a host without CONFIG_SCHED_INFO. */
+	if (!told || !last.ns || rest_is_over(s))
+		return;
+	if (strange)
+		end_early(s, "tasks switch that did not when it began", now.ns);
+	else if (calm_for_good(&last, &now, s->vcpus.nhost))
+		end_early(s, "the guest has become calm", now.ns);
 }
 
 static void look_at_members(struct sched *s, struct task_group *g, uint64_t now)
@@ -165,7 +248,7 @@ void rest_look(struct sched *s)
 {
 	uint64_t now = host_now();
 
-	s->walk_all |= now - s->walked_ns >= REST_WALK_NS;
+	s->walk_all |= now - s->judged.ns >= walk_pause(s);
 	rest_look_at_groups(s, now);
 	placement_decide(&s->placement, now);
 }

@@ -18,6 +18,7 @@
 
 #include "kernel/kernel.h"
 #include "kernel/sched.h"
+#include "kernel/sched/calm.h"
 #include "kernel/sched/observe_budget.h"
 #include "kernel/sched/placement.h"
 #include "kernel/sched/vcpu.h"
@@ -78,6 +79,10 @@ struct sched {
 	uint64_t rest_until_ns, rest_since_ns;
 	unsigned rests;
 	enum observe_cost rest_reason;	/* of the last */
+	struct calm_sample judged;	/* at the last rest_judge(); .ns 0: none in this rest */
+	const char *rest_over;		/* why it ended early; NULL: it did not */
+	uint64_t early_ns, early_wait_ns;	/* when the last did, and how long none may from then */
+	unsigned early;
 
 	/* lock too: since the observer began or went on, a blind walk has met all tasks. Who is
 	 * not known from then on, the record of its fork was lost. */
@@ -95,7 +100,8 @@ struct sched {
 	_Atomic bool traps;		/* there will be none */
 
 	pthread_mutex_t walk_lock;	/* one walk at a time; taken before lock */
-	uint64_t walked_ns;
+	uint64_t walked_ns, walk_took_ns;	/* when the last one was; CPU time of the last of all */
+	uint64_t tree_ns;		/* run time of the guest's processes and those they waited for, then */
 	unsigned walk;			/* number of the last one */
 };
 
@@ -103,6 +109,7 @@ struct sched {
 int observe_probe(void);		/* does the host let us? 0 or a negative errno */
 void observe_start(struct sched *s);
 void observe_stop(struct sched *s);
+struct calm_sample observe_sample_calm(void);
 void observe_wake(struct sched *s);	/* lock held: the worker has something to do */
 void observe_now(struct sched *s);	/* the table up to this moment */
 void observe_walk(struct sched *s);	/* all of /proc below init, whatever the source */
@@ -112,6 +119,7 @@ uint64_t observe_wakeups(struct sched *s);
 void rest_account(struct sched *s, uint64_t now_ns, unsigned records);
 void rest_begin(struct sched *s);		/* gives the lock back meanwhile */
 void rest_end(struct sched *s);
+void rest_judge(struct sched *s);		/* behind a walk of all: need it go on? */
 bool rest_is_over(const struct sched *s);
 uint64_t rest_next_look(const struct sched *s);	/* ns until the worker has something to do */
 void rest_look(struct sched *s);

@@ -71,7 +71,8 @@ static json_t *observer_json(struct sched *s)
 	json_t *ret;
 
 	pthread_mutex_lock(&s->lock);
-	ret = json_pack("{s:i, s:s*, s:I, s:I, s:I, s:I, s:I}", "rests", (int)s->rests, "reason",
+	ret = json_pack("{s:i, s:i, s:s*, s:I, s:I, s:I, s:I, s:I}", "rests", (int)s->rests,
+			"early_ends", (int)s->early, "reason",
 			s->rests ? observe_cost_str[s->rest_reason] : NULL, "records_cost_ns",
 			(json_int_t)b->spent_ns[OBSERVE_COST_RECORDS], "calls_cost_ns",
 			(json_int_t)b->spent_ns[OBSERVE_COST_CALLS], "forks_cost_ns",

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/hostproc.h"
@@ -23,7 +24,7 @@
 struct found {
 	struct hostproc_stat st;
 	struct hostproc_status status;	/* of one that was not known */
-	uint64_t run_ns;
+	uint64_t run_ns, slices;
 	struct host_cpus cpus;
 };
 
@@ -170,13 +171,14 @@ static bool is_observed(struct walker *w, pid_t tid, bool *known, uint64_t *star
 /* @start: of who had the id when it was seen last: it may be another's by now. */
 static int find_out(pid_t tid, uint64_t start, bool *known, struct found *ret)
 {
-	struct hostproc_slices sl;
+	struct hostproc_slices sl = {};
 	int err = hostproc_stat(tid, &ret->st);
 
 	if (err == 0 && start && start != ret->st.start)
 		*known = false;
 	if (err == 0)
 		ret->run_ns = hostproc_slices(tid, &sl) < 0 ? ret->st.run_ns : sl.run_ns;
+	ret->slices = sl.n;
 	if (err == 0 && !*known)
 		err = hostproc_status(tid, &ret->status);
 	if (err == 0 && !*known)
@@ -247,6 +249,7 @@ static void take_found(struct walker *w, pid_t pid, pid_t tid, bool known, bool 
 	else
 		take_stat(s, t, &f->st, now);
 	t->host_start = f->st.start;
+	t->slices = MAX(t->slices, f->slices);
 	t->seen = s->walk;
 }
 
@@ -333,7 +336,7 @@ static uint64_t walk(struct sched *s, bool blind, bool lost, const pid_t *root, 
 void walk_from_roots(struct sched *s, bool blind, bool lost)
 {
 	pid_t root[SCHED_MAX_ROOTS];
-	uint64_t tree_ns;
+	uint64_t tree_ns, begin = host_clock(CLOCK_THREAD_CPUTIME_ID);
 	unsigned n = 0;
 
 	pthread_mutex_lock(&s->walk_lock);
@@ -349,6 +352,8 @@ void walk_from_roots(struct sched *s, bool blind, bool lost)
 	s->told |= blind && atomic_load(&s->sw);
 	if (s->unseen)
 		account_ended(s, tree_ns);
+	s->walk_took_ns = host_clock(CLOCK_THREAD_CPUTIME_ID) - begin;
+	s->tree_ns = tree_ns;
 	pthread_mutex_unlock(&s->lock);
 	pthread_mutex_unlock(&s->walk_lock);
 }
