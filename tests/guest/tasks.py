@@ -341,8 +341,10 @@ def a_guest_that_falls_asleep_is_not_left_unobserved(case):
     """A rest may be 10 s long; that all tasks sleep is known before."""
     perf_is_permitted(case)
     name = rest_ended_early(case, "yielders", lambda name, s: kill_named(s, "t-yield"))
-    s = eventually(case, name, "it is known to be idle", lambda s: s["sched"]["observing"] and s["sched"]["idle"])
-    case.matches("in the log", case.weir("log", name).out, r"sched: observing again after rest \d+: the guest has become calm")
+    eventually(case, name, "it is known to be idle", lambda s: s["sched"]["observing"] and s["sched"]["idle"], 3 * REST)
+    # Where the host is busy, some may have got no CPU while it was observed.
+    case.matches("in the log", case.weir("log", name).out,
+                 r"sched: observing again after rest \d+: (the guest has become calm|tasks switch that did not)")
 
 
 @test("sched", users=("root", "user"), serial=True, programs=PROGRAM)

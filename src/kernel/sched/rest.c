@@ -30,7 +30,7 @@
 #define REST_LOOK_NS PLACEMENT_SAMPLE_NS	/* between two looks at groups */
 #define REST_WALK_NS LOADAVG_PERIOD_NS	/* between two walks at most */
 #define REST_WALK_PART 400	/* walks may take one part in so many of the worker's time */
-#define LOOKED_AT_NS 50000000	/* who ran so shortly before a rest is known */
+#define LOOKED_AT_NS 1000000000	/* who ran so shortly before a rest is known */
 #define STRANGE_SWITCHES 200	/* of one task that is not: between two walks, at least */
 #define STRANGE_SWITCH_NS 500000	/* and so often: a pair loses a tenth of a CPU by it */
 #define EARLY_WAIT_NS 250000000	/* from one early end to the next; doubles with each ... */
