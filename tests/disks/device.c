@@ -100,6 +100,7 @@ static void data(const char *path, int fd)
 	memset(page, 'd', PAGE);
 	expect("a direct write", r(pwrite(direct, page, PAGE, PAGE)), PAGE);
 	expect("what is mapped then", map[17], 'd');
+	expect("an odd direct read", r(pread(direct, page, 100, PAGE)), -EINVAL);
 	expect("an odd direct write", r(pwrite(direct, page, 100, PAGE)), -EINVAL);
 	expect("an odd write", r(pwrite(fd, "odd", 3, PAGE + 510)), 3);
 	expect("fsync(2)", r(fsync(fd)), 0);

@@ -325,6 +325,34 @@ static void test_random_image(void **state)
 	random_work(false);
 }
 
+/* Requests that lie apart wait for few others, those that follow each other go out as one. */
+static void test_begin(void **state)
+{
+	for (unsigned apart = 0; apart < 2; apart++) {
+		static struct work w;
+
+		work_begin(&w, false, 1);
+		for (uint32_t i = 0; i < 4; i++) {
+			struct job *j = calloc(1, sizeof(*j));
+
+			assert_non_null(j);
+			*j = (struct job){ .w = &w, .sector = i * (1 + apart), .n = 1 };
+			j->rq = (struct ubd_request){
+				.op = UBD_READ, .offset = j->sector * SECTOR, .len = SECTOR, .buf = j->buf, .done = done,
+			};
+			w.busy[j->sector]++;
+			ubd_submit(w.u, &j->rq);
+		}
+		assert_int_equal(fake_step(&w.fake), apart);
+		ubd_run(w.u);
+		while (fake_step(&w.fake))
+			;
+		assert_int_equal(ubd_pending(w.u), 0);
+		assert_int_equal(ubd_stats(w.u)->merged, apart ? 0 : 3);
+		work_end(&w);
+	}
+}
+
 /* ---- power cuts -------------------------------------------------------- */
 
 /* What the guest knows at some time. */
@@ -660,6 +688,7 @@ int main(void)
 		cmocka_unit_test(test_locks),
 		cmocka_unit_test(test_random_cow),
 		cmocka_unit_test(test_random_image),
+		cmocka_unit_test(test_begin),
 		cmocka_unit_test(test_cuts_cow),
 		cmocka_unit_test(test_cuts_image),
 		cmocka_unit_test(test_failed_writes),
