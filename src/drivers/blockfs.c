@@ -257,6 +257,7 @@ static int open_all(struct blockfs *b, struct disk_error *why)
 {
 	int ret = block_cache_init(&b->cache, b->opt.disk);
 
+	data_init(&b->data, b->opt.disk);
 	if (ret == 0)
 		ret = open_fs(b, why);
 	if (ret == 0)
@@ -292,6 +293,7 @@ static void destroy(struct blockfs *b)
 	commit_exit(b);
 	nodes_free(b);
 	block_cache_destroy(&b->cache);
+	data_exit(&b->data);
 	free(b->orphan);
 	free(b->buf);
 	free(b);

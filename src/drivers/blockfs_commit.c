@@ -4,7 +4,7 @@
  *
  * The order of a commit, with a journal:
  *
- *   bytes of files		already written, to blocks that nothing on the disk refers to
+ *   bytes of files		written by now, to blocks that nothing on the disk refers to
  *   metadata			to the journal				flush
  *   that it is valid		to the journal				flush
  *   metadata			to its places; the next commit's flush covers it
@@ -263,15 +263,16 @@ static int commit_metadata(struct blockfs *b)
 
 int blockfs_commit(struct blockfs *b)
 {
-	int ret = 0;
+	int ret;
 
 	if (b->broken)
 		return -EIO;
 	if (b->readonly)
 		return 0;
-	if (b->dirty || b->cache.dirty.n)
+	ret = data_settle(&b->data);
+	if (ret == 0 && (b->dirty || b->cache.dirty.n))
 		ret = commit_metadata(b);
-	else if (b->data_dirty)
+	else if (ret == 0 && b->data_dirty)
 		ret = block_cache_flush(&b->cache);
 	if (ret < 0) {
 		/* What is on the disk is whole; what is in memory cannot follow. */

@@ -2,9 +2,10 @@
 /*
  * blockfs_file.c - where bytes of a file lie, reading and writing them
  *
- * They go to the disk at once; the host's page cache is above us. Blocks are taken
- * in runs as long as can be had. A block that was reserved (unwritten) becomes a written one after its bytes
- * are on their way, and before the commit, which flushes them first.
+ * They set out for the disk at once; the host's page cache is above us. Blocks are
+ * taken in runs as long as can be had. A block that was reserved (unwritten) becomes a
+ * written one after its bytes are on their way, and before the commit, which flushes
+ * them first.
  */
 #include "drivers/blockfs_impl.h"
 
@@ -226,10 +227,21 @@ static ssize_t read_inline(struct blockfs *b, struct inode *i, uint64_t off, siz
 	return MIN(len, size - MIN(off, size));
 }
 
+/* Until which block its extent is of interest: who reads on is read ahead for. */
+static uint64_t wanted(struct blockfs *b, const struct inode *i, uint64_t off, size_t len)
+{
+	bool on = off > 0 && b->data.ino == i->ino && b->data.next == off;
+	uint64_t end = on && i->raw.i_flags & EXT4_EXTENTS_FL ? inode_size(i) : off + len;
+
+	b->data.ino = i->ino;
+	b->data.next = off + len;
+	return (end + b->fs->blocksize - 1) / b->fs->blocksize;
+}
+
 ssize_t file_read(struct blockfs *b, struct inode *i, uint64_t off, size_t len, char **ret)
 {
 	unsigned size = b->fs->blocksize;
-	uint64_t end = inode_size(i), at = off / size, last;
+	uint64_t end = inode_size(i), at = off / size, last, until;
 	char *to = b->buf;
 
 	if (off >= end)
@@ -238,18 +250,20 @@ ssize_t file_read(struct blockfs *b, struct inode *i, uint64_t off, size_t len, 
 	if (i->raw.i_flags & EXT4_INLINE_DATA_FL)
 		return read_inline(b, i, off, len, ret);
 	last = (off + len + size - 1) / size;
+	until = wanted(b, i, off, len);
 	while (at < last) {
 		struct extent e;
-		int r = file_map(b, i, at, last - at, &e);
+		int r = file_map(b, i, at, until - at, &e);
+		uint64_t n = MIN(e.n, last - at);
 
 		if (r == 0 && e.place && !e.unwritten)
-			r = block_io_read(b->cache.fd, to, e.n * size, e.place * size);
+			r = data_read(&b->data, to, n * size, e.place * size, (e.n - n) * size);
 		else if (r == 0)
-			memset(to, 0, e.n * size);
+			memset(to, 0, n * size);
 		if (r < 0)
 			return r;
-		at += e.n;
-		to += e.n * size;
+		at += n;
+		to += n * size;
 	}
 	*ret = b->buf + off % size;
 	return len;
@@ -299,10 +313,10 @@ static int write_part(struct blockfs *b, const struct extent *e, bool fresh, uns
 	int ret = buf ? 0 : -ENOMEM;
 
 	if (ret == 0 && !fresh)
-		ret = block_io_read(b->cache.fd, buf, size, e->place * size);
+		ret = data_read(&b->data, buf, size, e->place * size, 0);
 	if (ret == 0)
 		memcpy(buf + skip, data, len);
-	return ret ?: block_io_write(b->cache.fd, buf, size, e->place * size);
+	return ret ?: data_write(&b->data, buf, size, e->place * size);
 }
 
 /* As much as lies together, @len bytes at most. Return: bytes. */
@@ -330,7 +344,7 @@ static ssize_t write_some(struct blockfs *b, struct inode *i, uint64_t off, cons
 		return ret;
 	part = MIN(part, e.n * size - skip);
 	ret = part % size ? write_part(b, &e, fresh, skip, data, part) :
-			    block_io_write(b->cache.fd, memcpy(b->buf, data, part), part, e.place * size);
+			    data_write(&b->data, data, part, e.place * size);
 	b->data_dirty = true;
 	if (ret == 0 && e.unwritten)
 		ret = set_written(b, i, at, &e);

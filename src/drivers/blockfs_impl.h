@@ -12,6 +12,7 @@
  * blockfs_create.c  new inodes and their names
  * blockfs_link.c    names that come, go and change
  * blockfs_file.c    where bytes of a file lie, reading and writing them
+ * blockfs_data.c    those bytes, to the disk and from it
  * blockfs_xattr.c   extended attributes; blockfs_acl.c lists of access rights
  * blockfs_fuse.c    FUSE's requests; blockfs_fuse_dir.c those about names,
  *                   blockfs_fuse_xattr.c those about attributes
@@ -24,12 +25,15 @@
 
 #include <ext2fs/ext2_fs.h>
 #include <ext2fs/ext2fs.h>
+#include <libaio.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
 #include "drivers/blockfs.h"
+
+#define BLOCKFS_MAX_IO (1u << 20)	/* bytes of one request */
 
 /* ---- blockfs_io.c -------------------------------------------------------- */
 
@@ -83,6 +87,53 @@ int block_cache_flush(struct block_cache *c);
 int block_io_read(int fd, void *buf, size_t len, uint64_t off);
 int block_io_write(int fd, const void *buf, size_t len, uint64_t off);
 
+/* ---- blockfs_data.c ------------------------------------------------------ */
+
+/**
+ * enum transfer_state - Where bytes of a file are
+ *
+ *   NONE     nowhere: the transfer is free	-> READING, WRITING
+ *   READING  on their way here		-> READ, or NONE if that failed
+ *   READ     here, for who reads on		-> NONE
+ *   WRITING  on their way to the disk	-> NONE
+ */
+enum transfer_state { TRANSFER_NONE, TRANSFER_READING, TRANSFER_READ, TRANSFER_WRITING };
+
+struct transfer {
+	struct iocb iocb;
+	enum transfer_state state;
+	uint64_t off, len;		/* bytes of the disk */
+	uint64_t begun;			/* as the how manyth */
+	char *buf;			/* NULL until it is used first */
+};
+
+#define DATA_TRANSFERS 8u		/* of BLOCKFS_MAX_IO at most */
+
+struct data_io {
+	int fd;
+	io_context_t ctx;		/* NULL: the host has none for us */
+	struct transfer transfer[DATA_TRANSFERS];
+	uint64_t begun;
+	int error;			/* the first of a write */
+	uint32_t ino;			/* who was read last, */
+	uint64_t next;			/* and the byte behind that */
+};
+
+void data_init(struct data_io *d, int fd);
+
+/* Waits for what is under way. */
+void data_exit(struct data_io *d);
+
+/*
+ * Whole sectors at byte @off of the disk; @len is at most BLOCKFS_MAX_IO. Return: 0 or a
+ * negative errno. A write may still be under way then; data_settle() waits for all, and
+ * says if any has failed. @ahead: bytes behind those that will be asked for next, or 0;
+ * @buf: aligned as the disk wants it.
+ */
+int data_read(struct data_io *d, char *buf, size_t len, uint64_t off, uint64_t ahead);
+int data_write(struct data_io *d, const char *data, size_t len, uint64_t off);
+int data_settle(struct data_io *d);
+
 /* ---- the whole ----------------------------------------------------------- */
 
 /* Blocks of a file that were freed: others may have them after the commit. */
@@ -133,9 +184,8 @@ struct blockfs {
 
 	struct node *node[NODE_BUCKETS];
 	char *buf;			/* BLOCKFS_MAX_IO and a block at each end */
+	struct data_io data;
 };
-
-#define BLOCKFS_MAX_IO (1u << 20)
 
 int blockfs_error(errcode_t err);
 

@@ -81,7 +81,7 @@ const int confine_more_calls[] = {
 /* The process of a file system (ns/mounter.c): the disk, FUSE, the socket, memory. */
 const int confine_disk_calls[] = {
 	C(read), C(write), C(readv), C(writev), C(pread64), C(pwrite64), C(fdatasync), C(lseek),
-	C(poll), C(ppoll), C(recvfrom), C(sendto), C(recvmsg), C(sendmsg), C(close), C(fcntl),
+	C(io_submit), C(io_getevents), C(io_destroy), C(poll), C(ppoll), C(recvfrom), C(sendto), C(recvmsg), C(sendmsg), C(close), C(fcntl),
 	C(brk), C(munmap), C(mremap), C(madvise), C(futex), C(clock_gettime), C(gettimeofday),
 	C(time), C(getpid), C(gettid), C(getrandom), C(sched_getaffinity), C(sched_yield),
 	C(rt_sigaction), C(rt_sigprocmask), C(rt_sigreturn), C(restart_syscall), C(exit),

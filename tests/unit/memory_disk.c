@@ -7,6 +7,7 @@
 #include "memory_disk.h"
 
 #include <fcntl.h>
+#include <libaio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,18 @@ int __wrap_fdatasync(int fd)
 	if (logged && fd == logged->fd)
 		add_op(NULL, 0, 0);
 	return __real_fdatasync(fd);
+}
+
+int __real_io_submit(io_context_t ctx, long n, struct iocb **one);
+int __wrap_io_submit(io_context_t ctx, long n, struct iocb **one);
+
+/* What is under way when power fails may be there, as any other write. */
+int __wrap_io_submit(io_context_t ctx, long n, struct iocb **one)
+{
+	for (long i = 0; i < n; i++)
+		if (logged && one[i]->aio_fildes == logged->fd && one[i]->aio_lio_opcode == IO_CMD_PWRITE)
+			add_op(one[i]->u.c.buf, one[i]->u.c.nbytes, one[i]->u.c.offset);
+	return __real_io_submit(ctx, n, one);
 }
 
 /* ---- disks --------------------------------------------------------------- */

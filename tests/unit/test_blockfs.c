@@ -5,6 +5,7 @@
  * FUSE is not here: what its requests lead to is called.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -269,6 +271,9 @@ static void test_failed_write_to_reserved(void **state)
 	assert_int_equal(inode_read(b, ino, &i), 0);
 	assert_int_equal(file_reserve(b, &i, 0, 64 * 1024), 0);
 	b->fs->flags &= ~EXT2_FLAG_RW;
+	/* The buffers that writing takes are there from then on. */
+	for (unsigned k = 0; k < 2 * DATA_TRANSFERS; k++)
+		assert_true(file_write(b, &i, 8 * 1024, data, sizeof(data)) < 0);
 	memory_disk_mark(&d);
 	before = mallinfo2().uordblks;
 	for (unsigned k = 0; k < 100; k++)
@@ -281,6 +286,67 @@ static void test_failed_write_to_reserved(void **state)
 	memory_disk_free(&d);
 }
 
+/* What was read ahead is not what is there once somebody has written. */
+static void test_read_ahead(void **state)
+{
+	enum { PART = 64 * 1024, PARTS = 8 };
+	static char data[PART];
+	struct memory_disk d;
+	struct blockfs *b = make(&d);
+	uint32_t ino = create(b, "a", &a_file);
+	unsigned ahead = 0;
+	struct inode i;
+	char *got;
+
+	assert_int_equal(inode_read(b, ino, &i), 0);
+	for (unsigned k = 0; k < PARTS; k++) {
+		memset(data, 'a' + k, PART);
+		assert_int_equal(file_write(b, &i, k * PART, data, PART), PART);
+	}
+	assert_int_equal(inode_write(b, &i), 0);
+	for (unsigned k = 0; k < PARTS; k++) {
+		/* The third part is another one by then. */
+		if (k == 2) {
+			for (unsigned t = 0; t < DATA_TRANSFERS; t++)
+				ahead += b->data.transfer[t].state == TRANSFER_READ ||
+					 b->data.transfer[t].state == TRANSFER_READING;
+			memset(data, 'z', PART);
+			assert_int_equal(file_write(b, &i, k * PART, data, PART), PART);
+		}
+		assert_int_equal(file_read(b, &i, k * PART, PART, &got), PART);
+		memset(data, k == 2 ? 'z' : 'a' + (int)k, PART);
+		assert_memory_equal(got, data, PART);
+	}
+	assert_int_equal(ahead, 1);
+	assert_int_equal(blockfs_close(b), 0);
+	check(d.fd);
+	memory_disk_free(&d);
+}
+
+/* A disk that does not take what a writer was told is written: the commit says so. */
+static void test_failed_transfer(void **state)
+{
+	int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct memory_disk d;
+	struct blockfs *b = make(&d);
+	uint32_t ino = create(b, "a", &a_file);
+	char data[1024] = "x";
+	struct inode i;
+
+	assert_int_equal(ftruncate(sealed, SIZE), 0);
+	assert_int_equal(fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	assert_int_equal(blockfs_commit(b), 0);
+	assert_int_equal(inode_read(b, ino, &i), 0);
+	b->data.fd = sealed;
+	assert_int_equal(file_write(b, &i, 0, data, sizeof(data)), sizeof(data));
+	assert_int_equal(blockfs_commit(b), -EIO);
+	assert_true(b->broken);
+	blockfs_close(b);
+	check(d.fd);
+	close(sealed);
+	memory_disk_free(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +356,8 @@ int main(void)
 		cmocka_unit_test(test_too_many_links),
 		cmocka_unit_test(test_uncounted_links),
 		cmocka_unit_test(test_failed_write_to_reserved),
+		cmocka_unit_test(test_read_ahead),
+		cmocka_unit_test(test_failed_transfer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
