@@ -14,7 +14,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SRC = os.path.join(TOP, "src")
 
 # Headers that everybody may include, and that use nothing else of ours.
-COMMON = {"config.h", "kernel/util.h", "kernel/bigendian.h", "kernel/cleanup.h", "kernel/log.h", "passthrough/hostcall.h"}
+COMMON = {"config.h", "kernel/util.h", "kernel/bigendian.h", "kernel/cleanup.h", "kernel/log.h", "passthrough/hostcall.h",
+	  "passthrough/inet.h"}
 # Folder: what it may include beside COMMON and itself.
 BELOW = {
     "passthrough": set(),

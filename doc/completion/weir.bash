@@ -74,7 +74,7 @@ _weir_run()
 			namespaces.uts= namespaces.ipc= namespaces.net= namespaces.time= namespaces.cgroup=
 			ids.uid= ids.gid= caps.keep= caps.drop= caps.no_new_privs= sched.source= sched.placement=
 			memory.budget= memory.release= memory.floor= memory.merge= memory.weight=
-			console.con0= disk.0.image= disk.0.cow= disk.0.ram= disk.0.direct= disk.0.readonly= disk.0.depth= disk.0.serial= disk.0.mount= disk.0.type= guest.hotplug=' "$cur"
+			console.con0= disk.0.image= disk.0.cow= disk.0.ram= disk.0.direct= disk.0.readonly= disk.0.depth= disk.0.serial= disk.0.mount= disk.0.type= net.0.backend= net.0.mac= net.0.address= net.0.gateway= net.0.routes= guest.hotplug=' "$cur"
 		return ;;
 	esac
 	case $cur in

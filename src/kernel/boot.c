@@ -31,6 +31,7 @@
 #include "kernel/log.h"
 #include "kernel/machine/procfs.h"
 #include "kernel/memory/memory.h"
+#include "kernel/nets.h"
 #include "kernel/sched.h"
 #include "kernel/time/timekeeper.h"
 #include "kernel/travel/travel.h"
@@ -125,6 +126,14 @@ static_assert((int)POLICY_NUM_NS == (int)NUM_NS && (int)POLICY_NS_CGROUP == (int
 
 /* ---- agent: the namespaces --------------------------------------------- */
 
+/* The namespaces are there. */
+static int agent_meanwhile(void *kernel, struct ns_error *err)
+{
+	int ret = nets_init(kernel, err);
+
+	return ret < 0 ? ret : confine_boot(kernel, err);
+}
+
 static int agent_init(struct kernel *k, struct ns_error *err)
 {
 	static const enum ns_mode mode[] = {
@@ -147,7 +156,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 		.root = k->root,
 		.net_up = new_ns(k, POLICY_NS_NET),
 		.caps = p->caps,
-		.meanwhile = confine_boot,
+		.meanwhile = agent_meanwhile,
 		.enter = guest_enter,
 		.ctx = k,
 	};
@@ -183,6 +192,7 @@ static int agent_init(struct kernel *k, struct ns_error *err)
 static void agent_exit(struct kernel *k)
 {
 	procfs_exit(k);
+	nets_exit(k);
 	agent_stop(&k->agent);
 	nsproxy_destroy(&k->ns);
 }

@@ -74,6 +74,7 @@ struct kernel {
 	struct cgroup cgroup;
 	int userns_fd;			/* -1: the host's */
 	struct agent agent;
+	struct nets *nets;		/* NULL: the policy has no [net.N] */
 	struct console *console;	/* the guest's pty; NULL: it has none */
 	struct disks *disks;		/* NULL: it has none */
 	struct physmem physmem;		/* of its disks in memory */

@@ -8,6 +8,7 @@
 #include "drivers/disks.h"
 #include "kernel/kernel.h"
 #include "kernel/memory/memory.h"
+#include "kernel/nets.h"
 #include "kernel/sched.h"
 #include "kernel/time/timekeeper.h"
 #include "kernel/util.h"
@@ -78,8 +79,8 @@ static json_t *disks_json(const struct kernel *k)
 
 json_t *stats_json(struct kernel *k)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[]}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "guest", guest_json(k), "boot", boot_json(k), "traps", traps_json(k),
 			 "sched", sched_json(k), "tasks", sched_tasks_json(k), "time", time_stats(k),
-			 "memory", memory_stats(k), "disks", disks_json(k), "nets");
+			 "memory", memory_stats(k), "disks", disks_json(k), "nets", nets_json(k));
 }

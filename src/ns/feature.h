@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 /* userns netns timens cgroupns utsns ipcns pidns mntns overlay idmap openat2 open_tree devpts
- * mqueue sysfs fuse cgroup2 cgroup1 newuidmap subuid perf procchildren vdso mdwe ptrace */
+ * mqueue sysfs fuse cgroup2 cgroup1 newuidmap subuid perf procchildren vdso mdwe ptrace veth */
 bool host_feature_masked(const char *name);
 
 #endif

@@ -391,6 +391,8 @@ static int finish(struct loader *ld)
 	if (r == 0)
 		r = policy_disk_finish(ld);
 	if (r == 0)
+		r = policy_net_finish(ld);
+	if (r == 0)
 		r = policy_memory_finish(ld);
 	if (r == 0)
 		r = policy_derive(ld);

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "passthrough/inet.h"
+
 #define POLICY_MAX_FILE (1024 * 1024)	/* bytes in one policy file */
 #define POLICY_MAX_INHERIT 8		/* depth of inherit = */
 #define POLICY_MAX_TESTS 6		/* tests joined by "and" in one rule */
@@ -24,6 +26,10 @@
 #define POLICY_MAX_DISKS 16		/* disk.0 to disk.15 */
 #define POLICY_DISK_DEPTH 128		/* requests in flight, unless the policy says */
 #define POLICY_MAX_ENV 64		/* env.NAME keys */
+#define POLICY_MAX_NETS 8		/* net.0 to net.7 */
+#define POLICY_MAX_ADDRESSES 8		/* of one network device */
+#define POLICY_MAX_ROUTES 16		/* over one, beside the default ones */
+#define POLICY_IFNAME_SIZE 16		/* as the host's, with its NUL */
 
 /* One error of a policy: "FILE:LINE: what is wrong; what to write instead". */
 struct policy_error {
@@ -201,6 +207,28 @@ struct policy_disk {
 	struct policy_pos pos;
 };
 
+/* What a network device of the guest's is joined to. */
+enum policy_net_backend {
+	NET_NONE,	/* nothing */
+	NET_VETH,	/* the host's device @ifname, made for it */
+	NUM_NET_BACKENDS,
+};
+extern const char *const policy_net_backend_str[NUM_NET_BACKENDS];
+
+/* [net.N], the guest's ethN. */
+struct policy_net {
+	bool used, has_mac;
+	enum policy_net_backend backend;
+	char ifname[POLICY_IFNAME_SIZE];	/* "": none */
+	uint8_t mac[6];
+	struct inet_prefix address[POLICY_MAX_ADDRESSES];
+	unsigned naddresses;
+	struct inet_prefix gateway[2];		/* at most one of a family; family 0: none */
+	struct inet_route route[POLICY_MAX_ROUTES];
+	unsigned nroutes;
+	struct policy_pos pos, backend_pos, gateway_pos, routes_pos;
+};
+
 /**
  * policy_root_disk() - Is a root on a disk: "disk:N", or "disk:NpM"?
  * @root: NULL is none
@@ -252,6 +280,7 @@ struct policy {
 
 	enum console_kind console;	/* [console] con0 */
 	struct policy_disk disk[POLICY_MAX_DISKS];
+	struct policy_net net[POLICY_MAX_NETS];
 
 	/* [syscalls] */
 	enum lane default_lane;		/* LANE_DENY or LANE_KILL */

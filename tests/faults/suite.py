@@ -446,9 +446,11 @@ FEATURES = {
     "ptrace": {"root": r"does not let the guest's tasks be traced", "user": r"does not let the guest's tasks be traced"},
     "subuid": {"root": None, "user": r"/etc/subuid"},
     "vdso": {"root": r"clocks are read by trapped calls", "user": r"clocks are read by trapped calls"},
+    "veth": {"root": ("refused", "module veth"), "user": ("refused", "module veth")},
 }
 # A feature that only some policy asks for; the others are hosting's.
 FEATURE_POLICY = {"vdso": "time-lab", "ptrace": "time-lab"}
+FEATURE_OPTIONS = {"veth": ["--set", "net.0.address=10.7.0.2/24"]}
 
 
 def masked_in_source():
@@ -467,7 +469,8 @@ def mask_feature(feature, wanted):
         want = wanted[case.user.kind]
         name = case.ctx.unique()
         before = Before(case)
-        r = case.run("/bin/echo", "started", options=["-v"], name=name, env={"WEIR_TEST_MASK": feature})
+        r = case.run("/bin/echo", "started", options=["-v", *FEATURE_OPTIONS.get(feature, [])], name=name,
+                     env={"WEIR_TEST_MASK": feature})
         if isinstance(want, tuple):
             case.equal("status", r.status, 125)
             case.equal("nothing was started", r.out, "")

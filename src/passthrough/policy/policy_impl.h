@@ -11,6 +11,7 @@
  * policy_time.c those of [time], and the rules that a clock of the guest's needs
  * policy_travel.c those of [time] about time travel
  * policy_disk.c  those of [disk.N]
+ * policy_net.c   those of [net.N]
  * policy_ids.c  the rules that ids of the guest's own bring
  * policy_value.c numbers, sizes, durations, constants, errno names, near words
  */
@@ -74,7 +75,7 @@ char *policy_strndup(struct policy *p, const char *s, size_t len);
 int policy_text_parse(struct loader *ld, const char *file, const char *text, size_t len,
 		      struct policy_entries *ret);
 
-#define POLICY_SECTIONS "[policy] [guest] [namespaces] [ids] [caps] [time] [sched] [memory] [syscalls] [console] [disk.N]"
+#define POLICY_SECTIONS "[policy] [guest] [namespaces] [ids] [caps] [time] [sched] [memory] [syscalls] [console] [disk.N] [net.N]"
 
 /* Is @name a section that this version has? */
 int policy_section_check(struct loader *ld, const struct policy_pos *pos, const char *name);
@@ -109,6 +110,12 @@ int policy_disk_apply(struct loader *ld, const struct policy_entry *e);
 int policy_disk_finish(struct loader *ld);
 int policy_set_root(struct loader *ld, const struct policy_entry *e);
 void policy_show_disks(const struct policy *p, struct _IO_FILE *f);
+
+/* [net.N]: the same. */
+int policy_net_section(struct loader *ld, const struct policy_pos *pos, const char *name);
+int policy_net_apply(struct loader *ld, const struct policy_entry *e);
+int policy_net_finish(struct loader *ld);
+void policy_show_nets(const struct policy *p, struct _IO_FILE *f);
 
 /* Those of [memory]; its keys as they are written in a policy. */
 int policy_set_budget(struct loader *ld, const struct policy_entry *e);

@@ -411,7 +411,7 @@ static const char *const sections[] = {
 
 /* Words of the language that this version does not have; "x." stands for x.0, x.1 ... */
 static const char *const later[] = {
-	"net.", "hostfs.", "watchdog", "mconsole",
+	"hostfs.", "watchdog", "mconsole",
 };
 
 int policy_section_check(struct loader *ld, const struct policy_pos *pos, const char *name)
@@ -424,6 +424,8 @@ int policy_section_check(struct loader *ld, const struct policy_pos *pos, const 
 			return 0;
 	if (streq(name, "disk") || str_starts(name, "disk."))
 		return policy_disk_section(ld, pos, name);
+	if (streq(name, "net") || str_starts(name, "net."))
+		return policy_net_section(ld, pos, name);
 	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
 		size_t len = strlen(later[i]);
 		bool dot = later[i][len - 1] == '.';
@@ -452,6 +454,8 @@ int policy_key_apply(struct loader *ld, const struct policy_entry *e)
 		return set_env(ld, e);
 	if (streq(e->section, "disk") || str_starts(e->section, "disk."))
 		return policy_disk_apply(ld, e);
+	if (streq(e->section, "net") || str_starts(e->section, "net."))
+		return policy_net_apply(ld, e);
 	near_init(&near, e->key);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (!streq(keys[i].section, e->section))

@@ -178,6 +178,7 @@ void policy_show(const struct policy *p, FILE *f)
 	policy_show_memory(p, f);
 	fprintf(f, "\n[console]\ncon0 = %s\n", console[p->console]);
 	policy_show_disks(p, f);
+	policy_show_nets(p, f);
 	fprintf(f, "\n[syscalls]\ndefault = ");
 	show_lane(p->default_lane, p->default_err, f);
 	fputc('\n', f);
