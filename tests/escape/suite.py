@@ -10,15 +10,21 @@ import ctypes
 import os
 import pty
 import re
+import select
 import socket
 import subprocess
 import threading
 
 import harness
+import terminal
 from harness import Failed, Skipped, need, test
 
 POLICIES = ("hosting", "all-trap")
 EVERYWHERE = ("hosting", "all-trap", "jail")
+
+# WEIR_TEST_FLIPS=1000000: as often do strings flip under each handler, which takes minutes each.
+FLIPS = os.environ.get("WEIR_TEST_FLIPS")
+PATIENCE = 7200 if FLIPS else 180
 
 # Test: (program, arguments, policies, does it get through natively). Natively the sweeps need
 # not go on once they have got through: there calls wait, which are answered at once in a guest.
@@ -60,12 +66,12 @@ ATTACKS = {
     "fd-race": ("fdrace", ["5000"], POLICIES, False),
     "fd-peer": ("fdpeer", ["1000"], EVERYWHERE, False),
     "reopen": ("reopen", [], POLICIES, False),
-    "flip-chroot": ("pathflip", ["chroot", "500"], POLICIES, False),
-    "flip-type": ("pathflip", ["type", "2000"], POLICIES, False),
-    "flip-target": ("pathflip", ["target", "10000"], POLICIES, False),
-    "flip-umount": ("pathflip", ["umount", "10000"], POLICIES, False),
-    "flip-pivot": ("pathflip", ["pivot", "300"], POLICIES, False),
-    "flip-name": ("pathflip", ["host", "20000"], POLICIES, False),
+    "flip-chroot": ("pathflip", ["chroot", FLIPS or "500"], POLICIES, False),
+    "flip-type": ("pathflip", ["type", FLIPS or "2000"], POLICIES, False),
+    "flip-target": ("pathflip", ["target", FLIPS or "10000"], POLICIES, False),
+    "flip-umount": ("pathflip", ["umount", FLIPS or "10000"], POLICIES, False),
+    "flip-pivot": ("pathflip", ["pivot", FLIPS or "300"], POLICIES, False),
+    "flip-name": ("pathflip", ["host", FLIPS or "20000"], POLICIES, False),
 }
 HEAVY = {"threads-10000", "forks", "many-threads", "flip-type", "flip-target", "flip-umount", "killed-in-calls"}
 
@@ -85,13 +91,13 @@ def attack(program, args, control, user=False):
     def run(case):
         path = case.ctx.program("escape/" + program)
         if user:
-            judge(case.run(case.ctx.program("escape/asuser"), path, *args, timeout=180))
+            judge(case.run(case.ctx.program("escape/asuser"), path, *args, timeout=PATIENCE))
             return
         if control and case.policy == "hosting":
             native = case.reference(path, *args, *(control if isinstance(control, list) else []), timeout=120)
             if "FAILED" not in native.out:
                 raise Failed("gets through nowhere, not even natively: the test is blind\n" + native.text())
-        judge(case.run(path, *args, timeout=180))
+        judge(case.run(path, *args, timeout=PATIENCE))
 
     return run
 
@@ -128,7 +134,7 @@ def outside_stays_empty(case, *args):
     """Run pathflip with a directory of the host that anyone may write; nothing may appear there."""
     outside = case.directory(0o777)
     os.chmod(outside, 0o777)
-    judge(case.program("escape/pathflip", *args, outside, timeout=180))
+    judge(case.program("escape/pathflip", *args, outside, timeout=PATIENCE))
     left = os.listdir(outside)
     if left:
         raise Failed(f"on the host appeared {len(left)} files, such as {left[:5]}")
@@ -136,12 +142,12 @@ def outside_stays_empty(case, *args):
 
 @test("escape", policies=POLICIES, serial=True, programs=["escape/pathflip"])
 def flip_mknod(case):
-    outside_stays_empty(case, "mknod", 20000)
+    outside_stays_empty(case, "mknod", FLIPS or 20000)
 
 
 @test("escape", policies=POLICIES, serial=True, programs=["escape/pathflip"])
 def flip_link(case):
-    outside_stays_empty(case, "link", 1000)
+    outside_stays_empty(case, "link", FLIPS or 1000)
 
 
 @test("escape", policies=EVERYWHERE, programs=["escape/mounts"])
@@ -274,6 +280,26 @@ def descriptors_when_detached(case):
         raise Failed(got or "nothing was written")
 
 
+@test("escape", users=("root", "user", "single"), policies=EVERYWHERE, programs=["escape/fds"])
+def descriptors_by_console(case):
+    """weir console joins a terminal to a program that runs: it brings nothing with it, while it is there or after."""
+    fds = case.ctx.program("escape/fds")
+    name = case.detached("/bin/sh", "-c", f"while read line; do {fds}; echo status=$?; done; sleep 1000")
+    argv = [case.ctx.weir, "console", name]
+    for _ in range(2):
+        t = terminal.Terminal(case, ["/bin/sh", "-c", 'exec "$@" 7</ 8</etc/passwd 9</proc/self/ns/net', "sh", *argv], 24, 80)
+        t.type("look\r")
+        text = b""
+        while not re.search(rb"status=\d+\r?\n", text):
+            if not select.select([t.master], [], [], 30)[0]:
+                raise Failed(f"nothing came from the console: {text!r}")
+            text += os.read(t.master, 4096)
+        wrong = [line for line in text.decode(errors="replace").splitlines() if line.startswith("FAILED")]
+        case.equal(f"what the program found\n{text!r}", (wrong, b"status=0" in text), ([], True))
+        t.type("\x1d")
+        case.equal("weir console, left by Ctrl-]", t.p.wait(30), 0)
+
+
 @test("escape", policies=EVERYWHERE, programs=["escape/tiocsti"])
 def tiocsti_on_the_terminal(case):
     """The guest is started on a terminal of ours; nothing it does types into it."""
@@ -330,6 +356,44 @@ def boot_from_a_root_whose_directories_change(case):
     case.note(f"{booted} of {len(places) * 10} booted")
     case.equal("outside", os.listdir(outside), [])
     case.equal("the host's mounts", harness.mount_lines(), before)
+
+
+@test("escape", users=("user", "single"), serial=True)
+def boot_from_a_root_whose_small_files_change(case):
+    """A root with mounts below is split for an ordinary user, its small files copied and the others bound: links out of it,
+    pipes and files without end take their places meanwhile."""
+    if os.getuid() != 0:
+        raise Skipped("only root can mount something below the root")
+    root, outside = case.busybox_root("sub"), case.directory(0o755)
+    case.write(os.path.join(outside, "secret"), "outside\n")
+    names = [f"f{i}" for i in range(12)]
+    for name in names:	# the last ones are too long to be copied: they are mounts
+        case.write(os.path.join(root, name), "inside\n" + "x" * (65536 if name > "f6" else 0))
+    os.symlink("../../../../../../../.." + outside + "/secret", os.path.join(root, "link"))
+    os.mkfifo(os.path.join(root, "pipe"))
+    case.write(os.path.join(root, "long"), "x" * (8 << 20))
+    for name in ("pipe", "long", "link"):
+        os.chown(os.path.join(root, name), case.user.uid, case.user.gid, follow_symlinks=False)
+    # In a mount namespace that ends with its command, and by the user.
+    start = ["unshare", "--mount", "/bin/sh", "-c", 'mount -t tmpfs none "$1" && shift && exec setpriv "$@"', "sh",
+             os.path.join(root, "sub"), "--reuid", str(case.user.uid), "--regid", str(case.user.gid), "--clear-groups", "--"]
+    look = 'for f in ' + " ".join("/" + n for n in names) + '; do [ -f $f ] && read -n 7 x <$f && echo "$x"; done; exit 7'
+    argv = [*start, case.ctx.weir, "run", "-p", "hosting", "-r", root, "--set", "guest.writable=overlay", "--", "/sh", "-c"]
+    mounts = case.command([*argv, "while read line; do echo $line; done </proc/self/mountinfo"], cwd="/", ids={})
+    case.matches("the root is split", mounts.out, r" \S+ / \S+ .*- tmpfs ")
+    said, booted = set(), 0
+    for other in ("link", "pipe", "long"):
+        with Swapper(root, [(n, other) for n in names]) as swapper:
+            for _ in range(10):
+                r = case.command([*argv, look], cwd="/", ids={})
+                if r.status not in (7, 125, 126, 127):
+                    raise Failed(r.text())
+                booted += r.status == 7
+                said.update(r.out.split())
+        case.true("names changed places", swapper.swaps > 0)
+    case.note(f"{booted} of 30 booted")
+    case.true("it boots at all", booted)
+    case.true(f"what was in the files: {said}", "inside" in said and "outside" not in said)
 
 
 @test("escape", users=("root", "user"), serial=True)
