@@ -137,6 +137,18 @@ def root_on_a_disk_stops_and_reboots(case):
     case.equal("both", run(guests, path, "cat /srv/a /srv/b").out, "1\n2\n")
 
 
+@test("disks", users=("root", "user"))
+def files_are_truncated_when_they_are_opened(case):
+    """O_TRUNC, at once and on the disk."""
+    guests, path = root_image(case)
+    again = "stat -c %s /srv/a /srv/b; cat /srv/a"
+    out = "2\n0\n1\n"
+    r = run(guests, path, "echo 0123456789 >/srv/a; cat /srv/a /srv/a /srv/a >/srv/b; sync /srv/a; echo 1 >/srv/a; : >/srv/b; " + again)
+    case.equal("at once", r.out, out)
+    case.equal("in the next guest", run(guests, path, again).out, out)
+    check(case, path)
+
+
 MAPPED = """import mmap
 f = open("/srv/mapped", "r+b")
 m = mmap.mmap(f.fileno(), 1 << 20)
