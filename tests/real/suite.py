@@ -16,6 +16,7 @@ import subprocess
 import threading
 
 import harness
+from disk_guests import Guests
 from harness import Failed, Skipped, need, test
 
 ROOT = os.environ.get("WEIR_TEST_ROOT", "/var/tmp/weir-test-root")
@@ -100,6 +101,24 @@ def debian(case):
         return ROOT if case.user.uid == 0 else make_shifted_root(case)
 
 
+def debian_image(case):
+    """A disk over an image of ROOT, which all guests share."""
+    image = ROOT + ".img"
+    with making:
+        make_root()
+        if not os.path.exists(image) or os.path.getmtime(image) < os.path.getmtime(ROOT + ".packages"):
+            if os.getuid() != 0:
+                raise Skipped(f"{image} must be made by root once")
+            need("mke2fs")
+            r = subprocess.run([case.ctx.weir, "disk", "create", "--force", "--from", ROOT, "--size", "3G", image],
+                               capture_output=True, text=True)
+            if r.returncode:
+                raise Failed(f"{image}: {r.stderr}")
+    cow = os.path.join(case.directory(), "cow")
+    case.status(case.weir("disk", "create", "--backing", image, cow), 0)
+    return cow
+
+
 def options(case):
     return ["-r", debian(case), "--set", "guest.writable=overlay"]
 
@@ -119,6 +138,21 @@ def the_usual_questions(case):
                    "ip -o addr show lo; uptime -p; dmesg | grep -c weir; ls -la / >/dev/null; top -b -n 1 | head -1")
     case.equal("uid", r.out.splitlines()[0], "0")
     case.matches("lo", r.out, r"127\.0\.0\.1/8")
+
+
+@test("real", users=("root", "user"))
+def debian_on_a_disk(case):
+    """It boots from a file, apt-get installs from a local repository, and all is there in the next guest."""
+    guests = Guests(case)
+    disks = {"0.cow": debian_image(case)}
+    with open(os.path.join(harness.TESTS, "real/repository.sh")) as f:
+        r = guests.run(disks, f.read(), options=("-r", "disk:0"))
+    case.matches("configured", r.out, "configured")
+    r = guests.run(disks, "cat /etc/debian_version; weir-test; dpkg -s weir-test | grep Status; dpkg --audit\n"
+                   "stat -c '%U %G' /usr/bin/weir-test /var/cache/apt/archives/partial; getent group weirgroup | cut -d: -f1\n"
+                   "bash -lc 'echo $BASH_VERSION' | wc -l", options=("-r", "disk:0"))
+    case.equal("the next guest", r.out.splitlines()[1:], ["hello from the package", "Status: install ok installed", "root root",
+                                                          "_apt root", "weirgroup", "1"])
 
 
 @test("real")
