@@ -152,3 +152,38 @@ def partitions_are_mounted(case):
         with open(part, "wb") as f:
             f.write(read(path)[start << 20:(start + size) << 20])
         check(case, part)
+
+
+FSTAB = """mkdir -p /tmp/m; echo "$(blkid -o value -s UUID /dev/ubd0) $(blkid -o value -s LABEL /dev/ubd0)" >/tmp/tags; read -r uuid label </tmp/tags
+for source in /dev/ubd0 UUID=$uuid LABEL=$label; do
+	echo "$source /tmp/m ubd nosuid 0 0" >/etc/fstab
+	mount -a; findmnt -no SOURCE,TARGET /tmp/m; grep -c ' /tmp/m fuse.* rw,nosuid,' /proc/mounts
+	mount -o remount,ro /tmp/m; touch /tmp/m/x 2>&1 | grep -o 'Read-only.*'
+	umount /tmp/m; mount /tmp/m; umount /dev/ubd0; findmnt /tmp/m || echo none
+done"""
+
+
+@test("disks", users=("root",))
+def disks_are_mounted_by_fstab(case):
+    """With type ubd, by mount(8) of util-linux: by name, UUID and label."""
+    need("blkid", "findmnt", "e2label")
+    guests = have(case)
+    path = image(case, "ext4", "16M")
+    case.status(case.command(["/sbin/e2label", path, "data"]), 0)
+    r = guests.run({"0.image": path}, FSTAB)
+    case.equal("answers", r.out.splitlines(), ["/dev/ubd/0 /tmp/m", "1", "Read-only file system", "none"] * 3)
+    check(case, path)
+
+
+@test("disks", users=("root", "user"))
+def a_disk_in_memory_is_removed(case):
+    """Not while it is mounted."""
+    guests = have(case)
+    p = guests.start({"0.image": image(case, "ext4", "16M"), "1.ram": "8M"}, CALLS + SHELL)
+    case.equal("mkfs", tell(p, "mke2fs -q -F -t ext4 /dev/ubd1 && call mount /dev/ubd1 /tmp/m"), "ok")
+    case.one_line_error(case.weir("disk", "remove", p.guest, "1"), 1, "open")
+    case.equal("a file", tell(p, "echo 1 >/tmp/m/a; a=$(cat /tmp/m/a); umount /tmp/m; echo $a"), "1")
+    case.status(case.weir("disk", "remove", p.guest, "1"), 0)
+    case.equal("the guest's /dev", tell(p, "ls /dev | grep ubd | tr '\\n' ' '; echo"), "ubd ubd0 ")
+    p.stdin.close()
+    case.equal("weir run", p.wait(60), 0)
