@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
@@ -46,25 +47,18 @@ int mconsole_create(struct mconsole *m, int dir)
 	return ret;
 }
 
-static pid_t *find_worker(const struct mconsole *m, pid_t pid)
+/* Return: its index, or -1. */
+static int find_worker(const struct mconsole *m, pid_t pid)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(m->worker); i++)
-		if (m->worker[i] == pid)
-			return (pid_t *)&m->worker[i];
-	return NULL;
+		if (m->worker[i].pid == pid)
+			return i;
+	return -1;
 }
 
 short mconsole_events(const struct mconsole *m)
 {
-	return find_worker(m, 0) ? POLLIN : 0;
-}
-
-void mconsole_reaped(struct mconsole *m, pid_t pid)
-{
-	pid_t *worker = find_worker(m, pid);
-
-	if (worker)
-		*worker = 0;
+	return find_worker(m, 0) >= 0 ? POLLIN : 0;
 }
 
 /* Who sent it, as the host says; descriptors that come along find no room and are closed. */
@@ -107,6 +101,17 @@ static void say(const struct mconsole_client *to, const char *text, unsigned err
 			   (const struct sockaddr *)&to->address, to->len));
 }
 
+void mconsole_reaped(struct mconsole *m, pid_t pid, int status)
+{
+	int i = find_worker(m, pid);
+
+	if (i < 0)
+		return;
+	m->worker[i].pid = 0;
+	if (WIFSIGNALED(status))
+		say(&m->worker[i].client, "what does it was killed", 1);
+}
+
 /*
  * A worker begins.
  *
@@ -132,8 +137,9 @@ static void become_worker(struct mconsole_client *to, pid_t monitor)
 static void start_worker(struct mconsole *m, struct mconsole_client *to, const char *guest,
 			 const struct mconsole_plan *plan)
 {
-	pid_t *worker = find_worker(m, 0), monitor = getpid();
+	pid_t monitor = getpid();
 	long pid = host_result(fork());
+	int i = find_worker(m, 0);
 
 	if (pid == 0) {
 		become_worker(to, monitor);
@@ -142,8 +148,8 @@ static void start_worker(struct mconsole *m, struct mconsole_client *to, const c
 	}
 	if (pid < 0)
 		say(to, strerror(-pid), 1);
-	else
-		*worker = pid;
+	else if (i >= 0)
+		m->worker[i] = (struct mconsole_worker){ pid, *to };
 }
 
 static void interrupt_init(const struct mconsole_client *to, int kernel)

@@ -18,16 +18,19 @@
 
 #define MCONSOLE_WORKERS 4	/* at once; further requests stay in the socket's queue */
 
-struct mconsole {
-	int sock;				/* -1: there is none */
-	pid_t worker[MCONSOLE_WORKERS];		/* 0: free */
-};
-
 /* Where an answer goes: the address as it came, which may be an abstract one. */
 struct mconsole_client {
 	int sock;
 	struct sockaddr_un address;
 	socklen_t len;
+};
+
+struct mconsole {
+	int sock;				/* -1: there is none */
+	struct mconsole_worker {
+		pid_t pid;			/* 0: free */
+		struct mconsole_client client;
+	} worker[MCONSOLE_WORKERS];
 };
 
 /* Bind "mconsole" in a guest's directory, mode 0600. Return: 0 or a negative errno. */
@@ -43,8 +46,9 @@ short mconsole_events(const struct mconsole *m);
  * guest kernel, which passes a signal on to init. */
 void mconsole_serve(struct mconsole *m, const char *guest, int kernel);
 
-/* A child of the monitor has ended; perhaps it was one of ours. */
-void mconsole_reaped(struct mconsole *m, pid_t pid);
+/* A child of the monitor has ended, with a status of wait(2); perhaps it was one of ours.
+ * If it was killed, whom it would have answered is told. */
+void mconsole_reaped(struct mconsole *m, pid_t pid, int status);
 
 /* mconsole_answer.c: send all of an answer. A client that does not read it is given up. */
 void mconsole_reply(const struct mconsole_client *c, const char *text, size_t len, unsigned err);

@@ -68,13 +68,14 @@ static void reap_all(struct monitor *m)
 {
 	struct timespec patience = { .tv_nsec = 300000000 };
 	sigset_t child;
+	int status;
 	pid_t pid;
 
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	for (;;) {
-		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-			mconsole_reaped(&m->mconsole, pid);
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			mconsole_reaped(&m->mconsole, pid, status);
 		if (pid < 0)
 			return;
 		if (sigtimedwait(&child, NULL, &patience) >= 0)
@@ -147,6 +148,7 @@ static void on_signal(struct monitor *m)
 {
 	struct signalfd_siginfo si;
 	unsigned char sig;
+	int status;
 	pid_t pid;
 
 	if (host_read(m->signals, &si, sizeof(si)) != sizeof(si))
@@ -159,8 +161,8 @@ static void on_signal(struct monitor *m)
 	if (sig == SIGCHLD) {
 		/* Orphans of the agent's come to us (subreaper). While one that was
 		 * in the guest's pid namespace is not reaped, its init cannot end. */
-		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-			mconsole_reaped(&m->mconsole, pid);
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			mconsole_reaped(&m->mconsole, pid, status);
 		return;
 	}
 	if (m->asked && sig == SIGTERM) {

@@ -79,6 +79,14 @@ def stats(case, name):
     return json.loads(case.status(case.weir("stats", "--json", name), 0).out)
 
 
+def comm(pid):
+    try:
+        with open(f"/proc/{pid}/comm") as f:
+            return f.read().rstrip("\n")
+    except OSError:
+        return None
+
+
 class Stock:
     """uml_mconsole, one command at a time."""
 
@@ -271,6 +279,9 @@ def mconsole_slow_answers_block_nobody(case):
     p.stdin.flush()
     case.equal("the guest's output", p.stdout.readline(), b"line\n")
     case.true("nobody has an answer yet", all(w.poll() is None for w in waiting))
+    worker = next(pid for pid in harness.descendants(p.pid) if comm(pid) == "weir-mconsole")
+    os.kill(worker, signal.SIGKILL)
+    case.true("who asked a worker that is killed is told", harness.wait_until(lambda: any(w.poll() is not None for w in waiting), 30))
     case.status(case.weir("kill", p.guest), 0)
     p.wait(30)
     for w in waiting:
