@@ -26,6 +26,7 @@ s.bind("\0mconsole-test-%d" % os.getpid())
 s.settimeout(100)
 for datagram in sys.argv[2:]:
     s.sendto(bytes.fromhex(datagram), sys.argv[1])
+    print("sent", file=sys.stderr, flush=True)
     text, pieces, more, err = "", 0, 1, None
     while more:
         d = s.recv(4096)
@@ -59,11 +60,12 @@ def ask(case, name, *datagrams):
 
 
 def asked(case, name, *datagrams):
-    """The same in the background."""
+    """The same in the background, once it was sent."""
     p = subprocess.Popen(client(case, name, *datagrams), env=case.user.env(), cwd="/", text=True,
                          start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, **case.user.popen_ids())
     case.cleanups.append(lambda: harness.stop_popen(p))
+    case.equal("the request", p.stderr.readline(), "sent\n")
     return p
 
 
