@@ -3,6 +3,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 
 import fuse_dev
@@ -106,3 +107,24 @@ def one(p, name):
 def gone(pid):
     fields = harness.stat_fields(pid)
     return not fields or fields[1] == "Z"
+
+
+TOOLS = ("sh", "cat", "chmod", "chown", "dd", "df", "echo", "find", "grep", "ls", "mkdir", "mount", "mv", "rm", "sleep", "stat",
+         "sync", "touch", "true", "umount")
+
+
+def tree(case):
+    """A system of one program, which needs no libraries."""
+    if not os.path.exists("/bin/busybox"):
+        raise Skipped("no /bin/busybox")
+    top = os.path.join(case.directory(), "tree")
+    if os.path.exists(top):
+        return top
+    for name in ("bin", "dev", "etc", "proc", "run", "srv", "sys", "tmp"):
+        os.makedirs(os.path.join(top, name))
+    shutil.copy("/bin/busybox", os.path.join(top, "bin/busybox"))
+    for name in TOOLS:
+        os.symlink("busybox", os.path.join(top, "bin", name))
+    for where, _, _ in os.walk(top):
+        os.chmod(where, 0o755)
+    return top

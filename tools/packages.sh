@@ -12,7 +12,7 @@ build_packages='meson ninja-build pkg-config gcc libc6-dev libseccomp-dev libcap
 # What the tests look for beyond that.
 test_packages='bubblewrap strace busybox-static clang util-linux procps passwd debootstrap
 	iproute2 gdb musl-tools openssl golang-github-containers-common golang-go redis-server redis-tools
-	e2fsprogs fdisk uml-utilities qemu-utils htop nodejs default-jre-headless
+	e2fsprogs fdisk uml-utilities user-mode-linux qemu-utils htop nodejs default-jre-headless
 	iputils-ping make file postgresql'
 
 # The packages of "$@" that are not installed.

@@ -2,35 +2,14 @@
 """roots.py - guests whose root is a file system on a disk: weir run -r disk:N"""
 
 import os
-import shutil
 import signal
 
 import harness
 from disk_ext import KINDS, check, have
-from disk_guests import ALL, SHELL, disk, gone, one, read, tell
-from harness import Skipped, need, test
+from disk_guests import ALL, SHELL, disk, gone, one, read, tell, tree
+from harness import need, test
 
 ROOT = ("-r", "disk:0")
-TOOLS = ("sh", "cat", "chmod", "chown", "dd", "df", "echo", "find", "grep", "ls", "mkdir", "mount", "mv", "rm", "sleep", "stat",
-         "sync", "touch", "true", "umount")
-
-
-def tree(case):
-    """A system of one program, which needs no libraries."""
-    if not os.path.exists("/bin/busybox"):
-        raise Skipped("no /bin/busybox")
-    top = os.path.join(case.directory(), "tree")
-    if os.path.exists(top):
-        return top
-    for name in ("bin", "dev", "etc", "proc", "run", "srv", "sys", "tmp"):
-        os.makedirs(os.path.join(top, name))
-    shutil.copy("/bin/busybox", os.path.join(top, "bin/busybox"))
-    for name in TOOLS:
-        os.symlink("busybox", os.path.join(top, "bin", name))
-    for where, _, _ in os.walk(top):
-        os.chmod(where, 0o755)
-    return top
-
 
 def root_image(case, size="48M", name="root.img"):
     guests = have(case)
