@@ -123,17 +123,25 @@ static int check_features(struct blockfs *b, struct disk_error *why)
 
 /* ---- opening -------------------------------------------------------------------- */
 
-static int open_fs(struct blockfs *b, struct disk_error *why)
+/* @torn: its checksum may be wrong. A super block is longer than the disk's sectors, and
+ * its numbers are in the first; what it should be is in the journal then. */
+static int open_fs(struct blockfs *b, bool torn, struct disk_error *why)
 {
 	int flags = EXT2_FLAG_64BITS | EXT2_FLAG_SKIP_MMP | (b->readonly ? 0 : EXT2_FLAG_RW);
+	const char *wrong = "it has no usable ext2, ext3 or ext4 super block";
 	char name[BLOCK_CACHE_NAME];
 	errcode_t err;
 
 	block_cache_name(&b->cache, name);
 	err = ext2fs_open2(name, NULL, flags, 0, 0, &block_cache_manager, &b->fs);
-	if (err)
-		return disk_fail(why, MIN(blockfs_error(err), -1), "it has no usable ext2, ext3 or ext4 super block");
-	return 0;
+	if (err == EXT2_ET_SB_CSUM_INVALID) {
+		wrong = "its super block's checksum is wrong: run e2fsck";
+		if (torn)
+			err = ext2fs_open2(name, NULL, flags | EXT2_FLAG_IGNORE_CSUM_ERRORS, 0, 0,
+					   &block_cache_manager, &b->fs);
+		b->torn = true;
+	}
+	return err ? disk_fail(why, MIN(blockfs_error(err), -1), "%s", wrong) : 0;
 }
 
 /* Blocks are the file system's from now on; and it is read with those. */
@@ -183,7 +191,7 @@ static int settle_replayed(struct blockfs *b, struct disk_error *why)
 		return ret;
 	ext2fs_free(b->fs);
 	b->fs = NULL;
-	return open_fs(b, why) ?: check_replayed(b, why);
+	return open_fs(b, false, why) ?: check_replayed(b, why);
 }
 
 /* Blocks that no file can have. */
@@ -259,13 +267,15 @@ static int open_all(struct blockfs *b, struct disk_error *why)
 
 	data_init(&b->data, b->opt.disk);
 	if (ret == 0)
-		ret = open_fs(b, why);
+		ret = open_fs(b, true, why);
 	if (ret == 0)
 		ret = resize(b, why);
 	if (ret == 0)
 		ret = check_features(b, why);
 	if (ret == 0)
 		ret = replay(b, why);
+	if (ret == 0 && b->torn && !b->cache.dirty.n)
+		ret = disk_fail(why, -EUCLEAN, "its super block's checksum is wrong: run e2fsck");
 	if (ret == 0 && b->cache.dirty.n)
 		ret = settle_replayed(b, why);
 	if (ret < 0)

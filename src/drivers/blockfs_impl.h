@@ -167,6 +167,7 @@ struct blockfs {
 	ext2_filsys fs;
 	struct journal journal;
 	bool readonly;
+	bool torn;			/* the super block was, on the disk */
 	bool broken;			/* writing failed: nothing is written any more */
 	uint64_t most, overhead;	/* bytes of a file without extents; blocks no file has */
 	uint16_t valid;			/* the state's bit, as it was found */

@@ -187,7 +187,7 @@ static void put(int fd, const struct disk_op *o, size_t skip, size_t len)
 	must(__real_pwrite64(fd, o->data + skip, len, o->offset + skip) == (ssize_t)len, "a disk");
 }
 
-int memory_disk_cut(const struct memory_disk *d, unsigned n, unsigned seed)
+int memory_disk_cut(const struct memory_disk *d, unsigned n, size_t unit, unsigned seed)
 {
 	int fd = memory_disk_copy(d->before);
 	unsigned flushed = 0;
@@ -202,9 +202,9 @@ int memory_disk_cut(const struct memory_disk *d, unsigned n, unsigned seed)
 			put(fd, o, 0, o->len);
 			continue;
 		}
-		for (size_t at = 0; at < o->len; at += DISK_SECTOR)
+		for (size_t at = 0; at < o->len; at += unit)
 			if (rand_r(&seed) & 0x10000)
-				put(fd, o, at, MIN(DISK_SECTOR, o->len - at));
+				put(fd, o, at, MIN(unit, o->len - at));
 	}
 	return fd;
 }

@@ -36,11 +36,12 @@ void memory_disk_mark(struct memory_disk *d);
 
 /**
  * memory_disk_cut() - What the disk may hold if power fails after @n operations
- * @seed: which of the sectors that no flush covers were lost; 0: none
+ * @unit: bytes that are written as one
+ * @seed: which of those that no flush covers were lost; 0: none
  *
  * Return: a descriptor of another such disk, the caller's.
  */
-int memory_disk_cut(const struct memory_disk *d, unsigned n, unsigned seed);
+int memory_disk_cut(const struct memory_disk *d, unsigned n, size_t unit, unsigned seed);
 
 /* Another disk with the same contents. */
 int memory_disk_copy(int fd);

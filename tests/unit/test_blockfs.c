@@ -116,7 +116,7 @@ static void test_torn_commit(void **state)
 	at = last_of_journal(&d, J_COMMIT);
 	assert_in_range(at, 1, d.n - 1);
 	assert_int_equal(get_be32(d.op[at].data + 4), J_SUPER_V2);
-	cut = memory_disk_cut(&d, at + 1, 0);
+	cut = memory_disk_cut(&d, at + 1, DISK_SECTOR, 0);
 	byte = d.op[at - 1].data[offsetof(struct j_commit, csum)] ^ 1;
 	assert_int_equal(pwrite(cut, &byte, 1, d.op[at - 1].offset + offsetof(struct j_commit, csum)), 1);
 	b = open_disk(cut);
@@ -144,7 +144,7 @@ static void test_commit_beyond_journal(void **state)
 	assert_int_equal(blockfs_commit(b), 0);
 	/* Nothing is left to be lost. */
 	assert_int_equal(d.op[d.n - 1].len, 0);
-	cut = memory_disk_cut(&d, d.n, 7);
+	cut = memory_disk_cut(&d, d.n, DISK_SECTOR, 7);
 	crash(b);
 	b = open_disk(cut);
 	assert_true(has(b, "d0") && has(b, "d699"));
