@@ -11,6 +11,7 @@ KINDS = {
     "ext4 with blocks of 1 KiB": ("-t", "ext4", "-b", "1024"),
     "ext4 with large inodes and no checksums": ("-t", "ext4", "-I", "512", "-O", "^metadata_csum,^64bit"),
     "ext3": ("-t", "ext3"),
+    "ext3 with blocks of 1 KiB and no checksums": ("-t", "ext3", "-b", "1024", "-O", "^metadata_csum"),
     "ext2": ("-t", "ext2", "-b", "2048"),
 }
 

@@ -5,13 +5,15 @@ The judges are a file system of the host's, which gets the same calls (fsops.py)
 e2fsck, which must find nothing after each test.
 """
 
+import glob
 import os
 import random
+import re
 import shutil
 import time
 
 from disk_ext import KINDS, check, have, image
-from disk_guests import ALL, disk
+from disk_guests import ALL, disk, read
 from harness import Skipped, test
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -167,30 +169,105 @@ def blockfs_survives_a_kill(case):
         check(case, again)
 
 
-def damage(path, seed):
+@test("disks")
+def blockfs_on_a_cow_disk(case):
+    """Of blocks of 1 KiB, which are smaller than a page: base and what was written over it
+    make a whole file system, and the base stays as it was."""
+    guests = have(case)
+    base = image(case, "ext4 with blocks of 1 KiB")
+    before, cow, merged = read(base), base + ".cow", base + ".merged"
+    disk(case, "create", "--backing", base, cow)
+    for seed in range(3):
+        r = guests.run({"0.image": base, "0.cow": cow}, MOUNT + f"mkdir -p /tmp/m/t{seed}\n"
+                       f"{program(case)} /tmp/m/t{seed} /tmp/o {70 + seed} 250\n"
+                       "umount /tmp/m; mount -t ubd -o ro /dev/ubd0 /tmp/m\n"
+                       f"diff -r --no-dereference /tmp/m/t{seed} /tmp/o 2>&1 | grep -v fifo || echo alike")
+        case.equal("calls", r.out.splitlines(), ["same", "alike"])
+        disk(case, "merge", "--force", cow, merged)
+        check(case, merged)
+    case.true("the base was written", read(base) == before)
+
+
+# What there is in a file system, by debugfs: its blocks.
+PARTS = {
+    "super block": None,
+    "group descriptors": "Group descriptors at ([0-9]+)",
+    "block bitmap": "block bitmap at ([0-9]+)",
+    "inode bitmap": "inode bitmap at ([0-9]+)",
+    "inode table": "inode table at ([0-9]+)",
+    "directory": ("/t", 0),
+    "an index's root": ("/many", 0),
+    "a leaf of an index": ("/many", 3),
+    "extents": ("/extents", None),
+    "journal": ("<8>", 0),
+    "a transaction": ("<8>", 1),
+}
+
+
+def places(case, path, size):
+    """Of each part, its first block."""
+    def debugfs(request):
+        return case.command(["/sbin/debugfs", "-R", request, path]).out
+
+    stats, found = debugfs("stats"), {}
+    for name, what in PARTS.items():
+        if what is None:
+            found[name] = 1024 // size
+        elif isinstance(what, str):
+            m = re.search(what, stats)
+            found[name] = int(m[1]) if m else 1024 // size + 1
+        elif what[1] is None:
+            m = re.search(r"\(ETB\d+\):(\d+)|\(IND\):(\d+)", debugfs("stat " + what[0]))
+            found[name] = int(m[1] or m[2]) if m else None
+        else:
+            m = re.search(r"\d+", debugfs(f"bmap {what[0]} {what[1]}"))
+            found[name] = int(m[0]) if m else None
+    return {name: at for name, at in found.items() if at}
+
+
+def damage(path, at, size, seed):
     r = random.Random(seed)
     with open(path, "r+b") as f:
-        for _ in range(r.choice((1, 3, 30, 300))):
-            at = r.choice((1024 + r.randrange(1024), 4096 + r.randrange(64), r.randrange(1 << 20), r.randrange(4 << 20)))
-            f.seek(at)
-            f.write(bytes([r.randrange(256)]))
+        for _ in range(r.choice((1, 2, 5, 30))):
+            f.seek(at * size + r.choice((r.randrange(size), r.randrange(64), r.randrange(256))))
+            f.write(bytes(r.choice((0, 1, 255, r.randrange(256))) for _ in range(r.choice((1, 1, 2, 4)))))
+
+
+HOSTILE = """
+    set +e; mkdir -p /tmp/m; exec 3>&1; for k in $DISKS; do
+    mount -t ubd /dev/ubd$k /tmp/m || mount -t ubd -o ro /dev/ubd$k /tmp/m || continue
+    find /tmp/m -xdev -type f -exec cat {} + >/dev/null; find /tmp/m -xdev -exec stat {} + >/dev/null
+    mkdir /tmp/m/new; cp /bin/true /tmp/m/new/; cp /bin/true /tmp/m/many/; rm -rf /tmp/m/t/n1* /tmp/m/many/n1*
+    mv /tmp/m/t/n2* /tmp/m/many/n2* /tmp/m/new/; dd if=/dev/zero of=/tmp/m/extents bs=1k seek=77 count=3 conv=notrunc
+    truncate -s 5000 /tmp/m/extents; mkfifo /tmp/m/t/fifo; ln -s /x /tmp/m/many/link; rm -rf /tmp/m/t; sync /tmp/m/new
+    LC_ALL=C stat /tmp/m 2>&1 | grep -q 'not connected' && echo "disk $k: crashed" >&3
+    cd /; umount /tmp/m || umount -l /tmp/m; done 2>/dev/null >/dev/null; echo alive"""
+
+FILL = """
+    mkdir /tmp/m/many /tmp/m/t; cd /tmp/m/many; for i in $(seq 200); do : >n$i-of-a-name-that-is-long-so-that-there-are-many-blocks; done
+    cd /tmp; for i in $(seq 40); do dd if=/dev/urandom of=/tmp/m/extents bs=1k count=2 seek=$((i * 10)) conv=notrunc; done 2>/dev/null
+"""
 
 
 @test("disks", users=("root", "user"))
 def blockfs_hostile(case):
-    """A damaged file system is an error in the guest, which goes on."""
+    """A damaged file system is an error in the guest, which goes on; without checksums, which
+    would find any damage, too. Who serves it neither crashes nor hangs."""
     guests = have(case)
-    good = image(case, "ext4", "8M", "good")
-    guests.run({"0.image": good}, MOUNT + f"mkdir /tmp/m/t; {program(case)} /tmp/m/t /tmp/o 3 300; umount /tmp/m")
-    disks = {}
-    for k in range(15):
-        path = f"{good}.{k}"
-        shutil.copy(good, path)
-        damage(path, k)
-        case.owned(path)
-        disks[f"{k}.image"] = path
-    r = guests.run(disks, "set +e; mkdir -p /tmp/m; for k in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do\n"
-                   "mount -t ubd /dev/ubd$k /tmp/m || continue\n"
-                   "find /tmp/m -xdev -type f -exec cat {} + >/dev/null; mkdir /tmp/m/new; cp /bin/true /tmp/m/new/; rm -rf /tmp/m/t/n1*\n"
-                   "mv /tmp/m/t/n2* /tmp/m/new/; cd /; umount /tmp/m || umount -l /tmp/m; done 2>/dev/null; echo alive")
-    case.matches("the guest", r.out, "alive$")
+    for kind in ("ext4 with large inodes and no checksums", "ext4", "ext3 with blocks of 1 KiB and no checksums"):
+        good = image(case, kind, "8M", "good")
+        guests.run({"0.image": good}, MOUNT + FILL + f"{program(case)} /tmp/m/t /tmp/o 3 200; umount /tmp/m")
+        case.command(["/sbin/e2fsck", "-fyD", good])
+        size = int(re.search(r"Block size:\s+(\d+)", case.command(["/sbin/dumpe2fs", "-h", good]).out)[1])
+        disks = {}
+        for k, (_, at) in enumerate(sorted(places(case, good, size).items())):
+            path = f"{good}.{k}"
+            shutil.copy(good, path)
+            damage(path, at, size, k)
+            disks[f"{k}.image"] = case.owned(path)
+        numbers = " ".join(key.split(".")[0] for key in disks)
+        r = guests.run(disks, f"DISKS='{numbers}'" + HOSTILE)
+        case.equal("the guest", r.out, "alive\n")
+        case.true("a server hung or crashed: " + r.err, "does not answer" not in r.err and "Sanitizer" not in r.err)
+        for path in glob.glob(good + "*"):
+            os.unlink(path)
