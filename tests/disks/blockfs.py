@@ -6,6 +6,7 @@ e2fsck, which must find nothing after each test.
 """
 
 import glob
+import glob
 import os
 import random
 import re
