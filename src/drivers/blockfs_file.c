@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * blockfs_file.c - where bytes of a file lie, reading and writing them
+ * blockfs_file.c - bytes of a file, and the blocks that they take
  *
  * They set out for the disk at once; the host's page cache is above us. Blocks are
  * taken in runs as long as can be had. A block that was reserved (unwritten) becomes a
@@ -16,78 +16,7 @@
 #include "kernel/cleanup.h"
 #include "kernel/util.h"
 
-/* ---- mapping --------------------------------------------------------------- */
-
-/* There is nothing at block @at: until where? */
-static uint64_t hole_blocks(ext2_extent_handle_t h, uint64_t at, uint64_t n)
-{
-	struct ext2fs_extent e;
-
-	if (ext2fs_extent_get(h, EXT2_EXTENT_CURRENT, &e))
-		return n;
-	/* It may be an index above the leaves. */
-	while (e.e_lblk <= at)
-		if (ext2fs_extent_get(h, EXT2_EXTENT_NEXT_LEAF, &e))
-			return n;
-	return MIN(n, e.e_lblk - at);
-}
-
-static int map_extent(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n, struct extent *ret)
-{
-	struct ext2fs_extent e;
-	ext2_extent_handle_t h;
-	errcode_t err = ext2fs_extent_open2(b->fs, i->ino, inode_base(i), &h);
-
-	if (err)
-		return blockfs_error(err);
-	err = ext2fs_extent_goto2(h, 0, at);
-	if (!err)
-		err = ext2fs_extent_get(h, EXT2_EXTENT_CURRENT, &e);
-	if (err == EXT2_ET_EXTENT_NOT_FOUND || err == EXT2_ET_NO_CURRENT_NODE) {
-		*ret = (struct extent){ .n = hole_blocks(h, at, n) };
-		err = 0;
-	} else if (!err) {
-		*ret = (struct extent){
-			.place = e.e_pblk + (at - e.e_lblk), .n = MIN(n, e.e_len - (at - e.e_lblk)),
-			.unwritten = e.e_flags & EXT2_EXTENT_FLAGS_UNINIT,
-		};
-	}
-	ext2fs_extent_free(h);
-	return blockfs_error(err);
-}
-
-static int map_blocks(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n, struct extent *ret)
-{
-	uint64_t k;
-
-	for (k = 0; k < n; k++) {
-		blk64_t place = 0;
-		errcode_t err = ext2fs_bmap2(b->fs, i->ino, inode_base(i), NULL, 0, at + k, NULL, &place);
-
-		if (err)
-			return blockfs_error(err);
-		if (k == 0)
-			*ret = (struct extent){ .place = place };
-		else if (place != (ret->place ? ret->place + k : 0))
-			break;
-	}
-	ret->n = k;
-	return 0;
-}
-
-int file_map(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n, struct extent *ret)
-{
-	const struct ext2_super_block *es = b->fs->super;
-	bool extents = i->raw.i_flags & EXT4_EXTENTS_FL;
-	int r = extents ? map_extent(b, i, at, n, ret) : map_blocks(b, i, at, n, ret);
-
-	if (r < 0)
-		return r;
-	if (ret->n == 0 || (ret->place && (ret->place < es->s_first_data_block ||
-					   ret->place + ret->n > ext2fs_blocks_count((struct ext2_super_block *)es))))
-		return -EUCLEAN;
-	return 0;
-}
+#define SEEK_STEPS 100000u	/* runs of blocks looked at by one lseek(2) */
 
 /* ---- taking blocks ---------------------------------------------------------- */
 
@@ -492,6 +421,7 @@ int64_t file_seek(struct blockfs *b, struct inode *i, uint64_t off, bool hole)
 {
 	unsigned size = b->fs->blocksize;
 	uint64_t end = inode_size(i), last = (end + size - 1) / size;
+	unsigned steps = 0;
 	struct extent e;
 
 	if (off >= end)
@@ -501,8 +431,11 @@ int64_t file_seek(struct blockfs *b, struct inode *i, uint64_t off, bool hole)
 
 		if (ret < 0)
 			return ret;
-		if ((!e.place || e.unwritten) == hole)
+		/* What cannot be told in time is data. */
+		if ((!e.place || e.unwritten) == hole || (!hole && ++steps == SEEK_STEPS))
 			return MAX(off, at * size);
+		if (hole && ++steps == SEEK_STEPS)
+			break;
 	}
 	return hole ? (int64_t)end : -ENXIO;
 }

@@ -11,7 +11,8 @@
  * blockfs_dir.c     directories
  * blockfs_create.c  new inodes and their names
  * blockfs_link.c    names that come, go and change
- * blockfs_file.c    where bytes of a file lie, reading and writing them
+ * blockfs_map.c     where the blocks of a file lie
+ * blockfs_file.c    bytes of a file, and the blocks that they take
  * blockfs_data.c    those bytes, to the disk and from it
  * blockfs_xattr.c   extended attributes; blockfs_acl.c lists of access rights
  * blockfs_fuse.c    FUSE's requests; blockfs_fuse_dir.c those about names,
@@ -328,7 +329,7 @@ int link_remove(struct blockfs *b, uint32_t dir, const char *name, bool want_dir
 int link_rename(struct blockfs *b, uint32_t dir, const char *name, uint32_t newdir, const char *newname,
 		unsigned flags);
 
-/* ---- blockfs_file.c ------------------------------------------------------- */
+/* ---- blockfs_map.c, blockfs_file.c ------------------------------------------------------- */
 
 /* Blocks of a file that lie together. */
 struct extent {

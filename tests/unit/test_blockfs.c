@@ -347,6 +347,36 @@ static void test_failed_transfer(void **state)
 	memory_disk_free(&d);
 }
 
+/* Sought in without looking at each of its blocks, which are a thousand million. */
+static void test_seek_in_sparse_file(void **state)
+{
+	static const char *const ext3[] = { "-t", "ext3", "-b", "1024", "-J", "size=1", NULL };
+	const uint64_t near = 300 * 1024, far = UINT64_C(15) << 30, places[] = { 0, 5 * 1024, near, far };
+	struct memory_disk d;
+	struct blockfs *b;
+	char data[1024] = "x";
+	struct inode i;
+	uint32_t ino;
+
+	if (!memory_disk_make(&d, SIZE, ext3))
+		skip();
+	b = open_disk(d.fd);
+	ino = create(b, "a", &a_file);
+	assert_int_equal(inode_read(b, ino, &i), 0);
+	for (size_t k = 0; k < ARRAY_SIZE(places); k++)
+		assert_int_equal(file_write(b, &i, places[k], data, sizeof(data)), sizeof(data));
+	assert_int_equal(inode_write(b, &i), 0);
+	assert_int_equal(file_seek(b, &i, 0, true), 1024);
+	assert_int_equal(file_seek(b, &i, 1024, false), 5 * 1024);
+	assert_int_equal(file_seek(b, &i, 6 * 1024, false), near);
+	assert_int_equal(file_seek(b, &i, near, true), near + 1024);
+	assert_int_equal(file_seek(b, &i, near + 1024, false), far);
+	assert_int_equal(file_seek(b, &i, far + 1024, true), -ENXIO);
+	assert_int_equal(blockfs_close(b), 0);
+	check(d.fd);
+	memory_disk_free(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_too_many_links),
 		cmocka_unit_test(test_uncounted_links),
 		cmocka_unit_test(test_failed_write_to_reserved),
+		cmocka_unit_test(test_seek_in_sparse_file),
 		cmocka_unit_test(test_read_ahead),
 		cmocka_unit_test(test_failed_transfer),
 	};
