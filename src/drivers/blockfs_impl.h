@@ -44,7 +44,7 @@ struct block {
 	struct block *newer, *older;	/* of all that are clean, or of all that are dirty */
 	uint64_t nr;
 	bool dirty;
-	char data[];
+	_Alignas(8) char data[];
 };
 
 struct block_list {
