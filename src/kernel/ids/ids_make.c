@@ -237,13 +237,17 @@ static unsigned first_free_port(void)
 }
 
 /* To the host, all users of the guest have the rights of its root. */
-static long bind_port(struct call *c, int sock, unsigned port, const struct idcred *cred)
+static long bind_port(struct call *c, unsigned port, const struct idcred *cred)
 {
+	cleanup_fd int sock = -1;
 	socklen_t len = sizeof(int);
 	int protocol = 0;
 
 	if (!port || idcred_capable(cred, CAP_NET_BIND_SERVICE) || port >= first_free_port())
 		return ids_continue(c);
+	sock = take_socket(c);
+	if (sock < 0)
+		return sock;
 	/* Those of pings are identifiers, icmp(7). */
 	if (host_result(getsockopt(sock, SOL_SOCKET, SO_PROTOCOL, &protocol, &len)) == 0 &&
 	    (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6))
@@ -273,15 +277,15 @@ long ids_bind(struct kernel *k, struct call *c)
 	ret = guestids_caller(k, c, &cred);
 	if (ret < 0)
 		return ret;
-	m.sock = sock = take_socket(c);
-	if (sock < 0)
-		return sock;
 	if (len >= sizeof(a.in) && (a.in.sin_family == AF_INET || a.in.sin_family == AF_INET6))
-		return bind_port(c, sock, ntohs(a.in.sin_port), &cred);
+		return bind_port(c, ntohs(a.in.sin_port), &cred);
 	if (a.un.sun_family != AF_UNIX || a.un.sun_path[0] == '\0')
 		return ids_continue(c);
 	if (memchr(a.un.sun_path, '\0', sizeof(a.un.sun_path)) == NULL)
 		return -EINVAL;
+	m.sock = sock = take_socket(c);
+	if (sock < 0)
+		return sock;
 	ret = make(k, c, AT_FDCWD, a.un.sun_path, &cred, &m);
 	return ret == 1 ? ids_continue(c) : ret;
 }
