@@ -21,10 +21,6 @@
 #include "kernel/machine/text.h"
 #include "kernel/util.h"
 
-struct opened {
-	struct text text;
-};
-
 static void attributes(mode_t mode, fuse_ino_t ino, struct stat *st)
 {
 	*st = (struct stat){ .st_ino = ino, .st_mode = mode, .st_nlink = S_ISDIR(mode) ? 2 : 1 };
@@ -77,7 +73,11 @@ void block_fuse_readdir(fuse_req_t req, const struct block_view *v, size_t size,
 	unsigned at = off > 2 ? off - 2 : 0;
 	size_t used = 0;
 
-	while (buf) {
+	if (!buf) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	for (;;) {
 		struct fuse_entry_param e = { 0 };
 		char name[BLOCK_NAME] = ".";
 		size_t n;
@@ -114,46 +114,6 @@ void block_fuse_readlink(fuse_req_t req, const struct block_view *v)
 	else
 		fuse_reply_readlink(req, t.buf);
 	text_free(&t);
-}
-
-void block_fuse_open(fuse_req_t req, const struct block_view *v, struct fuse_file_info *fi)
-{
-	struct opened *o = calloc(1, sizeof(*o));
-	int ret = o ? block_text(v->kernel, v->ino, &o->text) : -ENOMEM;
-
-	fi->fh = (uintptr_t)o;
-	fi->direct_io = 1;
-	if (ret < 0)
-		fuse_reply_err(req, -ret);
-	else if (fuse_reply_open(req, fi) >= 0)
-		return;
-	/* Refused, or the caller was killed meanwhile: no RELEASE will come. */
-	if (o)
-		text_free(&o->text);
-	free(o);
-}
-
-void block_fuse_read(fuse_req_t req, const struct block_view *v, size_t size, off_t off,
-		     struct fuse_file_info *fi)
-{
-	struct opened *o = (struct opened *)(uintptr_t)fi->fh;
-	int ret = off == 0 ? block_text(v->kernel, v->ino, &o->text) : 0;
-
-	if (ret < 0)
-		fuse_reply_err(req, -ret);
-	else if ((size_t)off >= o->text.len)
-		fuse_reply_buf(req, NULL, 0);
-	else
-		fuse_reply_buf(req, o->text.buf + off, MIN(size, o->text.len - off));
-}
-
-void block_fuse_release(fuse_req_t req, struct fuse_file_info *fi)
-{
-	struct opened *o = (struct opened *)(uintptr_t)fi->fh;
-
-	fuse_reply_err(req, 0);
-	text_free(&o->text);
-	free(o);
 }
 
 #endif

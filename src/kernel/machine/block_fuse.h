@@ -21,9 +21,5 @@ void block_fuse_lookup(fuse_req_t req, const struct block_view *v, const char *n
 void block_fuse_getattr(fuse_req_t req, const struct block_view *v);
 void block_fuse_readdir(fuse_req_t req, const struct block_view *v, size_t size, off_t off, bool plus);
 void block_fuse_readlink(fuse_req_t req, const struct block_view *v);
-void block_fuse_open(fuse_req_t req, const struct block_view *v, struct fuse_file_info *fi);
-void block_fuse_read(fuse_req_t req, const struct block_view *v, size_t size, off_t off,
-		     struct fuse_file_info *fi);
-void block_fuse_release(fuse_req_t req, struct fuse_file_info *fi);
 
 #endif

@@ -102,7 +102,7 @@ static struct timespec born;	/* of all files: when we began to serve them */
 
 static bool is_kept(fuse_ino_t ino)
 {
-	return proc_nodes[index_of(ino)].pad;
+	return ino < BLOCK_INO && proc_nodes[index_of(ino)].pad;
 }
 
 /* Seconds for which the host may believe them. */
@@ -160,6 +160,8 @@ static int make_text(struct kernel *k, fuse_ino_t ino, struct text *t)
 {
 	static struct machine_facts *facts;	/* kept */
 
+	if (ino >= BLOCK_INO)
+		return block_text(k, ino, t);
 	if (!facts)
 		facts = malloc(sizeof(*facts));
 	return facts ? proc_node_text(k, facts, index_of(ino), cpu_of(ino), t) : -ENOMEM;
@@ -310,6 +312,8 @@ static void op_opendir(fuse_req_t req, fuse_ino_t dir, struct fuse_file_info *fi
 
 static void free_opened(struct opened *o)
 {
+	if (!o)
+		return;
 	if (o->kept)
 		o->kept->open = false;
 	text_free(&o->text);
@@ -326,26 +330,35 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_err(req, EINVAL);
 }
 
+/* What a new reader gets, as far as it is made now. A device may have gone. */
+static int open_text(struct kernel *k, fuse_ino_t ino, struct opened *o)
+{
+	int ret = 0;
+
+	if (is_kept(ino))
+		o->kept = kept_open(k, ino);
+	else if (ino >= BLOCK_INO)
+		ret = make_text(k, ino, &o->text);
+	o->read = ino >= BLOCK_INO && ret == 0;
+	return ret;
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct block_view v;
 	struct opened *o;
+	int ret;
 
-	if (is_block(ino)) {
-		block_fuse_open(req, block_of(req, ino, &v), fi);
-		return;
-	}
-	if (proc_nodes[index_of(ino)].kind != PROC_FILE) {
+	if (ino < BLOCK_INO && proc_nodes[index_of(ino)].kind != PROC_FILE) {
 		fuse_reply_err(req, EOPNOTSUPP);
 		return;
 	}
 	o = calloc(1, sizeof(*o));
-	if (!o) {
-		fuse_reply_err(req, ENOMEM);
+	ret = o ? open_text(kernel_of(req), ino, o) : -ENOMEM;
+	if (ret < 0) {
+		fuse_reply_err(req, -ret);
+		free_opened(o);
 		return;
 	}
-	if (is_kept(ino))
-		o->kept = kept_open(kernel_of(req), ino);
 	fi->fh = (uintptr_t)o;
 	fi->direct_io = !o->kept;
 	fi->keep_cache = o->kept != NULL;
@@ -366,13 +379,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
 	struct opened *o = (struct opened *)(uintptr_t)fi->fh;
-	struct block_view v;
 	int ret = 0;
 
-	if (is_block(ino)) {
-		block_fuse_read(req, block_of(req, ino, &v), size, off, fi);
-		return;
-	}
 	if (o->kept) {
 		reply_part(req, &o->kept->text, size, off);
 		return;
@@ -388,10 +396,6 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	if (is_block(ino)) {
-		block_fuse_release(req, fi);
-		return;
-	}
 	fuse_reply_err(req, 0);
 	free_opened((struct opened *)(uintptr_t)fi->fh);
 }
