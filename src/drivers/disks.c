@@ -358,7 +358,7 @@ bool disks_view(struct disks *s, unsigned disk, unsigned part, struct disk_view 
 {
 	const struct ubd_node *n;
 
-	if (!s || disk >= DISKS_MAX || part > DISKS_MAX_PART)
+	if (!s || disk >= DISKS_MAX || part > PARTITIONS_MAX)
 		return false;
 	pthread_mutex_lock(&s->lock);
 	n = s->nodes.node[disk][part];

@@ -82,8 +82,7 @@ struct disk_view {
 	struct ubd_counters count;
 };
 
-/* The same of a node, @part up to DISKS_MAX_PART. */
-#define DISKS_MAX_PART PARTITIONS_MAX
+/* The same of a node, @part up to PARTITIONS_MAX. */
 bool disks_view(struct disks *d, unsigned disk, unsigned part, struct disk_view *ret);
 
 #endif

@@ -20,7 +20,7 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define SECTOR COW_SECTOR
-#define SLOTS (DISKS_MAX * (1 + DISKS_MAX_PART))
+#define SLOTS (DISKS_MAX * (1 + PARTITIONS_MAX))	/* each disk, then its partitions */
 
 static unsigned minor_of(const struct disk_view *v)
 {
@@ -35,9 +35,16 @@ static void device_name(const struct disk_view *v, char name[BLOCK_NAME])
 		snprintf(name, BLOCK_NAME, "ubd%u", v->disk);
 }
 
-static bool view_slot(struct disks *d, unsigned slot, struct disk_view *ret)
+/* The first that is there from slot *@at on, which is moved behind it. */
+static bool next_view(struct disks *d, unsigned *at, struct disk_view *ret)
 {
-	return disks_view(d, slot / (1 + DISKS_MAX_PART), slot % (1 + DISKS_MAX_PART), ret);
+	while (*at < SLOTS) {
+		unsigned slot = (*at)++;
+
+		if (disks_view(d, slot / (1 + PARTITIONS_MAX), slot % (1 + PARTITIONS_MAX), ret))
+			return true;
+	}
+	return false;
 }
 
 /* ---- counters ---------------------------------------------------------- */
@@ -68,15 +75,12 @@ void render_partitions(const struct machine_facts *f, unsigned cpu, struct text 
 {
 	struct disk_view v;
 	char name[BLOCK_NAME];
-	bool any = false;
+	unsigned at = 0;
 
 	text_add(t, "", 0);	/* a text, be it empty */
-	for (unsigned i = 0; i < SLOTS; i++) {
-		if (!view_slot(f->disks, i, &v))
-			continue;
-		if (!any)
+	while (next_view(f->disks, &at, &v)) {
+		if (!t->len)
 			text_printf(t, "major minor  #blocks  name\n\n");
-		any = true;
 		device_name(&v, name);
 		text_printf(t, "%4u  %7u %10llu %s\n", BLOCK_MAJOR, minor_of(&v),
 			    (unsigned long long)v.size >> 10, name);
@@ -87,11 +91,10 @@ void render_diskstats(const struct machine_facts *f, unsigned cpu, struct text *
 {
 	struct disk_view v;
 	char name[BLOCK_NAME];
+	unsigned at = 0;
 
 	text_add(t, "", 0);
-	for (unsigned i = 0; i < SLOTS; i++) {
-		if (!view_slot(f->disks, i, &v))
-			continue;
+	while (next_view(f->disks, &at, &v)) {
 		device_name(&v, name);
 		text_printf(t, "%4u %7u %s", BLOCK_MAJOR, minor_of(&v), name);
 		counters(&v, t);
@@ -114,7 +117,7 @@ RENDERER(show_number)	{ number(t, v->part); }
 RENDERER(show_ro)	{ number(t, v->readonly); }
 RENDERER(show_zero)	{ number(t, 0); }
 RENDERER(show_one)	{ number(t, 1); }
-RENDERER(show_range)	{ number(t, 1 + DISKS_MAX_PART); }
+RENDERER(show_range)	{ number(t, 1 + PARTITIONS_MAX); }
 RENDERER(show_serial)	{ text_printf(t, "%s\n", v->serial); }
 RENDERER(show_stat)	{ counters(v, t); }
 RENDERER(show_512)	{ number(t, SECTOR); }
@@ -247,10 +250,9 @@ static uint64_t next_device(struct kernel *k, enum proc_kind kind, unsigned *at,
 {
 	struct disk_view v;
 
-	for (; *at < SLOTS; ++*at) {
-		if (!view_slot(k->disks, *at, &v) || (kind == PROC_BLOCK_TREE && v.part))
+	while (next_view(k->disks, at, &v)) {
+		if (kind == PROC_BLOCK_TREE && v.part)
 			continue;
-		++*at;
 		if (kind == PROC_BLOCK_DEV)
 			snprintf(name, BLOCK_NAME, "%u:%u", BLOCK_MAJOR, minor_of(&v));
 		else
@@ -277,7 +279,7 @@ static uint64_t next_item(struct kernel *k, uint64_t dir, unsigned *at, char nam
 		snprintf(name, BLOCK_NAME, "%s", i->name);
 		return pack(NO_LINK, &v, (*at)++);
 	}
-	for (; p.item == DEVICE && !p.part && *at - ARRAY_SIZE(items) < DISKS_MAX_PART; ++*at) {
+	for (; p.item == DEVICE && !p.part && *at - ARRAY_SIZE(items) < PARTITIONS_MAX; ++*at) {
 		if (!disks_view(k->disks, p.disk, *at - ARRAY_SIZE(items) + 1, &v))
 			continue;
 		++*at;
