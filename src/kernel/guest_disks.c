@@ -18,6 +18,11 @@
 #include "kernel/util.h"
 #include "passthrough/policy/policy_value.h"
 
+/* What the policy has room for, the disks have: guest_disks_init() copies it as it is. */
+_Static_assert(POLICY_SERIAL_SIZE == DISK_SERIAL_SIZE, "a serial number of the policy's has another size");
+_Static_assert(POLICY_MAX_DISKS == DISKS_MAX, "the policy has another number of disks");
+_Static_assert(PHYSMEM_MAX_AREAS >= POLICY_MAX_DISKS, "not every disk may be in memory");
+
 /* A disk in memory is a file that has no name: it is opened by its descriptor. */
 static int make_ram(struct kernel *k, unsigned index, char path[32], struct ns_error *err)
 {
