@@ -74,8 +74,17 @@ static int apply_limit(struct memory *m, uint64_t limit, bool soft)
 {
 	if (m->strict)
 		return strict_resize(m->strict, limit);
-	return soft ? cgroup_memory_lend(&m->kernel->cgroup, limit, m->whole) :
+	return soft ? cgroup_memory_lend(&m->kernel->cgroup, limit, atomic_load(&m->whole)) :
 		      cgroup_memory_limit(&m->kernel->cgroup, limit);
+}
+
+/* It has been applied. Lock held. */
+static void change(struct memory *m, uint64_t limit, bool soft)
+{
+	if (!soft)
+		atomic_store(&m->whole, limit);
+	atomic_store(&m->limit, limit);
+	atomic_store(&m->lent, limit < atomic_load(&m->whole));
 }
 
 int memory_set_limit(struct memory *m, uint64_t limit, bool soft)
@@ -85,32 +94,27 @@ int memory_set_limit(struct memory *m, uint64_t limit, bool soft)
 	pthread_mutex_lock(&m->lock);
 	ret = soft && limit < atomic_load(&m->limit) && !atomic_load(&m->lent) ?
 		      -ECANCELED : apply_limit(m, limit, soft);
-	if (ret == 0) {
-		atomic_store(&m->limit, limit);
-		if (!soft)
-			m->whole = limit;
-		atomic_store(&m->lent, limit < m->whole);
-	}
+	if (ret == 0)
+		change(m, limit, soft);
 	pthread_mutex_unlock(&m->lock);
 	return ret;
 }
 
 bool memory_take_back(struct memory *m)
 {
-	uint64_t before;
+	uint64_t before, whole;
 	bool lent;
 
 	pthread_mutex_lock(&m->lock);
 	before = atomic_load(&m->limit);
-	lent = atomic_load(&m->lent) && apply_limit(m, m->whole, true) == 0;
-	if (lent) {
-		atomic_store(&m->limit, m->whole);
-		atomic_store(&m->lent, false);
-	}
+	whole = atomic_load(&m->whole);
+	lent = atomic_load(&m->lent) && apply_limit(m, whole, true) == 0;
+	if (lent)
+		change(m, whole, true);
 	pthread_mutex_unlock(&m->lock);
-	if (lent && before < m->whole)
+	if (lent && before < whole)
 		log_info("memory: needed: %lluk that were lent are taken back",
-			 (unsigned long long)(m->whole - before) >> 10);
+			 (unsigned long long)(whole - before) >> 10);
 	return lent;
 }
 
@@ -285,8 +289,7 @@ int memory_init(struct kernel *k, struct ns_error *err)
 	m->boot_limit = machine_own_limit(policy_own_memory(p));
 	m->floor = MIN(p->mem.floor, m->boot_limit ?: p->mem.floor);
 	m->oom.fd = m->oom_later.fd = m->pressure.fd = -1;
-	atomic_store(&m->limit, m->boot_limit);
-	m->whole = m->boot_limit;
+	change(m, m->boot_limit, false);
 	pthread_mutex_init(&m->lock, NULL);
 	k->memory = m;
 	ret = memory_work_init(m);

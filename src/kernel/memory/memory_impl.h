@@ -51,7 +51,7 @@ struct memory {
 	uint64_t boot_limit, floor;	/* bytes; constant */
 	pthread_mutex_t lock;		/* of changes to the next three */
 	_Atomic uint64_t limit;		/* 0: the host's memory */
-	uint64_t whole;			/* the limit but for what is lent */
+	_Atomic uint64_t whole;		/* the limit but for what is lent */
 	_Atomic bool lent;		/* some of it is */
 	_Atomic uint64_t released;	/* bytes, since boot */
 	_Atomic bool idle;		/* as the scheduler sees the guest */

@@ -136,7 +136,8 @@ static void unplug(struct memory *m)
 static void lend(struct memory *m)
 {
 	struct memory_work *w = &m->work;
-	uint64_t target = MIN(w->bytes, m->whole), limit = atomic_load(&m->limit);
+	uint64_t whole = atomic_load(&m->whole), limit = atomic_load(&m->limit);
+	uint64_t target = MIN(w->bytes, whole);
 
 	if (target < limit) {
 		atomic_store(&m->lent, true);
@@ -148,7 +149,7 @@ static void lend(struct memory *m)
 			w->why = "refused";
 	}
 	/* Nothing was got: nothing is lent. */
-	if (atomic_load(&m->limit) >= m->whole)
+	if (atomic_load(&m->limit) >= atomic_load(&m->whole))
 		memory_take_back(m);
 }
 
@@ -267,7 +268,7 @@ static void add_brief(struct memory *m, json_t *j)
 	struct sched_vcpu *vcpu = calloc(SCHED_MAX_VCPUS, sizeof(*vcpu));
 	struct sched_view v;
 
-	json_object_set_new(j, "whole_bytes", json_integer(m->whole));
+	json_object_set_new(j, "whole_bytes", json_integer(atomic_load(&m->whole)));
 	json_object_set_new(j, "weight", json_integer(m->kernel->cfg->policy->mem.weight));
 	if (!vcpu)
 		return;
@@ -428,7 +429,7 @@ static int check(const struct memory *m, const struct memory_work *w, struct ns_
 	if (w->action == MEMORY_RELEASE && m->strict)
 		return ns_fail(err, -EOPNOTSUPP, "a guest with a strict budget has nothing to release: its "
 			       "page cache is the host's; unplug takes what is not promised");
-	if (w->action == MEMORY_PLUG && m->strict && m->whole + w->bytes > m->boot_limit)
+	if (w->action == MEMORY_PLUG && m->strict && atomic_load(&m->whole) + w->bytes > m->boot_limit)
 		return ns_fail(err, -EINVAL, "a guest with a strict budget cannot have more than the %lluM "
 			       "it began with", (unsigned long long)m->boot_limit >> 20);
 	if (w->action == MEMORY_PLUG && !machine_own_limit(limit + w->bytes))
