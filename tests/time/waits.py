@@ -337,17 +337,21 @@ def short_waits_while_the_clock_is_set(case):
 
 @test("waits", users=USERS, policies=(None,))
 def the_window_is_somebody_elses(case):
-    """A program that has mapped something where the window would be."""
+    """A program that has mapped something where the window would be: nothing is redirected, and its own is left alone."""
     r = case.run("python3", "-c", """
 import ctypes, threading, time
 m = ctypes.CDLL(None).mmap; m.restype = ctypes.c_void_p
 print(hex(m(ctypes.c_void_p(0x4a5b00000000), 65536, 3, 0x100022, -1, ctypes.c_long(0))))
+own = (ctypes.c_char * 65536).from_address(0x4a5b00000000)
+ctypes.memset(own, 7, 65536)
 a = time.time()
 c = threading.Condition()
 with c: c.wait(0.2)
-print(0.199 < time.time() - a < 2)
-""", options=options("ahead"))
-    case.equal("what it prints", r.out.split(), ["0x4a5b00000000", "True"])
+print(0.199 < time.time() - a < 2, own.raw == bytes([7]) * 65536)
+""", options=["-v", *options("ahead", "time.waits=all")])
+    case.equal("what it prints", r.out.split(), ["0x4a5b00000000", "True", "True"])
+    n = int(re.search(r"(\d+) changed in place", r.err).group(1))
+    case.true(f"{n} in place: a call would have been redirected", n > 0)
 
 
 @test("waits", users=USERS, policies=(None,))
