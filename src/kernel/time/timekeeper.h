@@ -117,6 +117,11 @@ int timekeeper_leap(struct kernel *k, uint64_t monotonic_ns, bool (*still)(void 
 /* The host's clocks, the monotonic ones as the guest's namespace shows them. */
 struct time_host timekeeper_host(const struct timekeeper *t);
 
+/* A clock of the host's as a task of the guest's reads it, in ns; and by how much its time
+ * namespace moves that: both monotonic clocks, and none else. */
+int64_t timekeeper_host_clock(const struct timekeeper *t, clockid_t id);
+int64_t timekeeper_host_offset(const struct timekeeper *t, clockid_t id);
+
 /* All clocks at one moment. */
 void timekeeper_now(struct timekeeper *t, uint64_t ret_ns[NUM_VCLOCKS]);
 

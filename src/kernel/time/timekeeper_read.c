@@ -9,14 +9,33 @@
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
+int64_t timekeeper_host_offset(const struct timekeeper *t, clockid_t id)
+{
+	switch (id) {
+	case CLOCK_MONOTONIC:
+	case CLOCK_MONOTONIC_RAW:
+	case CLOCK_MONOTONIC_COARSE:
+		return t->monotonic_offset_ns;
+	case CLOCK_BOOTTIME:
+	case CLOCK_BOOTTIME_ALARM:
+		return t->boottime_offset_ns;
+	default:
+		return 0;
+	}
+}
+
+int64_t timekeeper_host_clock(const struct timekeeper *t, clockid_t id)
+{
+	return (int64_t)host_clock(id) + timekeeper_host_offset(t, id);
+}
+
 struct time_host timekeeper_host(const struct timekeeper *t)
 {
 	return (struct time_host){
 		.realtime = host_clock(CLOCK_REALTIME),
-		.monotonic = host_clock(CLOCK_MONOTONIC) + t->monotonic_offset_ns,
-		/* A time namespace moves both monotonic clocks alike. */
-		.raw = host_clock(CLOCK_MONOTONIC_RAW) + t->monotonic_offset_ns,
-		.boottime = host_clock(CLOCK_BOOTTIME) + t->boottime_offset_ns,
+		.monotonic = timekeeper_host_clock(t, CLOCK_MONOTONIC),
+		.raw = timekeeper_host_clock(t, CLOCK_MONOTONIC_RAW),
+		.boottime = timekeeper_host_clock(t, CLOCK_BOOTTIME),
 	};
 }
 
@@ -24,7 +43,7 @@ struct time_host timekeeper_host(const struct timekeeper *t)
 static void coarse(clockid_t id, uint32_t steady, const struct timekeeper *t, struct time_host *h)
 {
 	if (id == CLOCK_MONOTONIC_COARSE || (id == CLOCK_REALTIME_COARSE && steady))
-		h->monotonic = host_clock(CLOCK_MONOTONIC_COARSE) + t->monotonic_offset_ns;
+		h->monotonic = timekeeper_host_clock(t, CLOCK_MONOTONIC_COARSE);
 	else if (id == CLOCK_REALTIME_COARSE)
 		h->realtime = host_clock(CLOCK_REALTIME_COARSE);
 }

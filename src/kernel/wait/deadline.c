@@ -52,18 +52,6 @@ struct deadlines {
 
 /* ---- times -------------------------------------------------------------- */
 
-/* The host's clock as a task of the guest's reads it. */
-static int64_t host_reads(const struct timekeeper *t, clockid_t id)
-{
-	int64_t ns = host_clock(id);
-
-	if (id == CLOCK_MONOTONIC)
-		return ns + t->monotonic_offset_ns;
-	if (id == CLOCK_BOOTTIME)
-		return ns + t->boottime_offset_ns;
-	return ns;
-}
-
 /* A time of one clock of the host's on another. Rounded towards later: what is
  * late in the clock that is read first makes the distance longer. */
 static int64_t on_clock(const struct timekeeper *t, int64_t ns, clockid_t from, clockid_t to)
@@ -72,8 +60,8 @@ static int64_t on_clock(const struct timekeeper *t, int64_t ns, clockid_t from, 
 
 	if (from == to)
 		return ns;
-	here = host_reads(t, from);
-	there = host_reads(t, to);
+	here = timekeeper_host_clock(t, from);
+	there = timekeeper_host_clock(t, to);
 	return __builtin_add_overflow(ns, there - here, &ns) ? INT64_MAX : ns;
 }
 
@@ -91,7 +79,7 @@ static int host_ns(struct kernel *k, const struct deadline *d, int64_t *ret, uin
 		return 0;
 	ns = on_clock(k->time, timespec_ns(&t.at), t.clock, d->span ? t.clock : d->host);
 	if (d->span)
-		ns -= host_reads(k->time, t.clock);
+		ns -= timekeeper_host_clock(k->time, t.clock);
 	*ret = MIN(MAX(ns, 1), NEVER_NS);
 	return 0;
 }

@@ -372,11 +372,7 @@ void timer_in_guest_time(struct kernel *k, struct itimerspec *it)
 
 int64_t timer_host_now(struct kernel *k, const struct timer *t)
 {
-	clockid_t clock = host_clock_of(t);
-
-	return (int64_t)host_clock(clock) +
-	       (clock == CLOCK_MONOTONIC ? k->time->monotonic_offset_ns :
-		clock == CLOCK_BOOTTIME ? k->time->boottime_offset_ns : 0);
+	return timekeeper_host_clock(k->time, host_clock_of(t));
 }
 
 /* It is to ring next at about this time of the host's. Return: when it should. */

@@ -36,10 +36,7 @@ static int fd_clock(int fd, clockid_t *ret)
 /* A descriptor in our time namespace: its monotonic clocks are not the guest's. */
 static struct timespec in_our_namespace(const struct kernel *k, clockid_t clock, struct timespec ts)
 {
-	int64_t by = clock == CLOCK_MONOTONIC ? k->time->monotonic_offset_ns :
-		     clock == CLOCK_BOOTTIME || clock == CLOCK_BOOTTIME_ALARM ?
-						k->time->boottime_offset_ns : 0;
-	int64_t ns;
+	int64_t by = timekeeper_host_offset(k->time, clock), ns;
 
 	if (!by || ts.tv_sec > INT64_MAX / (int64_t)NSEC_PER_SEC - 2)
 		return ts;
