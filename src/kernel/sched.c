@@ -132,16 +132,19 @@ void sched_enter(struct kernel *k)
 		host_cpus_set(0, &k->sched->vcpus.all);
 }
 
-unsigned sched_roots(struct kernel *k, pid_t *ret, unsigned max)
+#define MAX_ROOTS 256
+
+int sched_walk(struct kernel *k, void (*visit)(void *ctx, pid_t pid, pid_t tid), void *ctx)
 {
 	struct sched *s = k->sched;
+	pid_t root[MAX_ROOTS];
 	unsigned n;
 
 	pthread_mutex_lock(&s->lock);
-	n = MIN(s->nroots, max);
-	memcpy(ret, s->root, n * sizeof(*ret));
+	n = MIN(s->nroots, MAX_ROOTS);
+	memcpy(root, s->root, n * sizeof(*root));
 	pthread_mutex_unlock(&s->lock);
-	return n;
+	return hostproc_walk(root, n, visit, ctx);
 }
 
 /* ---- the view --------------------------------------------------------------- */

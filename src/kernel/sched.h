@@ -85,9 +85,9 @@ int sched_set_affinity(struct kernel *k, pid_t host_tid, const cpu_set_t *set, s
  * bytes. Return: false if none of it is the guest's. */
 bool sched_host_set(struct kernel *k, const cpu_set_t *set, size_t size, void *ret, size_t ret_size);
 
-/* The processes that the kernel put into the guest, init first; all others descend
- * from them. Return: how many, at most @max. */
-unsigned sched_roots(struct kernel *k, pid_t *ret, unsigned max);
+/* hostproc_walk() over all threads of the guest: those of the processes that the kernel
+ * put into it, and of all that descend from these. */
+int sched_walk(struct kernel *k, void (*visit)(void *ctx, pid_t pid, pid_t tid), void *ctx);
 
 /* The host's id of a thread that the guest calls @guest_tid. Return: it or -ESRCH. */
 pid_t sched_host_tid(struct kernel *k, pid_t guest_tid);

@@ -13,7 +13,6 @@
 #include "kernel/time/timekeeper.h"
 #include "kernel/util.h"
 
-#define MAX_ROOTS 256
 #define MAX_SHORTCUTS 16	/* in a row, without a look at all */
 
 struct look {
@@ -63,8 +62,6 @@ static bool look(struct kernel *k, struct quiet *q, bool surely)
 {
 	struct look l = { .q = q, .surely = surely, .asleep = true };
 	struct hostproc_status st;
-	pid_t root[MAX_ROOTS];
-	unsigned nroots;
 
 	q->n = 0;
 	/* Who was awake last time most often still is; but its id may be another's
@@ -73,8 +70,7 @@ static bool look(struct kernel *k, struct quiet *q, bool surely)
 	    hostproc_status(q->active, &st) == 0 && !is_asleep(&st))
 		return false;
 	q->active = 0;
-	nroots = sched_roots(k, root, MAX_ROOTS);
-	return hostproc_walk(root, nroots, visit, &l) == 0 && l.asleep && q->n > 0;
+	return sched_walk(k, visit, &l) == 0 && l.asleep && q->n > 0;
 }
 
 bool quiet_look(struct kernel *k, struct quiet *q)

@@ -21,7 +21,6 @@
 #include "kernel/sched.h"
 #include "passthrough/hostcall.h"
 
-#define MAX_ROOTS 256
 #define WHAT_BYTES 64	/* of a link in /proc/PID/fd that is of interest */
 
 struct openfile {
@@ -129,7 +128,6 @@ int openfile_walk(struct kernel *k, void (*visit)(void *ctx, pid_t tid, int fd, 
 		  void *ctx)
 {
 	struct walk w = { visit, ctx, 0 };
-	pid_t root[MAX_ROOTS];
 
-	return hostproc_walk(root, sched_roots(k, root, MAX_ROOTS), visit_thread, &w);
+	return sched_walk(k, visit_thread, &w);
 }

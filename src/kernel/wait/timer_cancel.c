@@ -18,8 +18,6 @@
 #include "kernel/wait/timer_impl.h"
 #include "passthrough/hostcall.h"
 
-#define MAX_ROOTS 256
-
 struct search {
 	struct kernel *k;
 	const struct timer *timer;
@@ -64,9 +62,8 @@ bool timer_cancel(struct kernel *k, const struct timer *t, int fd)
 {
 	struct itimerspec now = { .it_value.tv_nsec = 1 };
 	struct search s = { .k = k, .timer = t };
-	pid_t root[MAX_ROOTS];
 
-	hostproc_walk(root, sched_roots(k, root, MAX_ROOTS), visit, &s);
+	sched_walk(k, visit, &s);
 	if (!s.told)
 		timerfd_settime(fd, TFD_TIMER_ABSTIME, &now, NULL);
 	return s.told;
