@@ -85,8 +85,7 @@ static int look_ahead(struct kernel *k, struct call *c, struct redirect *r)
 	r->by_return = next == RET_BYTE && (needs_return(c->nr) || !im->unwinds);
 	if (!r->by_return && !im->unwinds)
 		return -EAGAIN;
-	if (copy_from_guest(c->tid, &head, uaddr(WINDOW_BASE), sizeof(head)) == 0 &&
-	    head.magic == WINDOW_MAGIC) {
+	if (slot_head(c->tid, &head)) {
 		r->vdso = head.vdso;
 		return 0;
 	}

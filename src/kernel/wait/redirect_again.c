@@ -193,8 +193,7 @@ static int find_window(struct kernel *k, struct redirect *r)
 	struct image_caller who = { .tid = r->tid, .valid = is_stopped };
 	struct window_head head;
 
-	if (copy_from_guest(r->tid, &head, uaddr(WINDOW_BASE), sizeof(head)) == 0 &&
-	    head.magic == WINDOW_MAGIC && head.vdso) {
+	if (slot_head(r->tid, &head) && head.vdso) {
 		r->vdso = head.vdso;
 		return 0;
 	}

@@ -32,12 +32,10 @@ static uint64_t slot_address(pid_t tid, unsigned i)
  * that has none knows that it is the program's. */
 static pthread_mutex_t mapping = PTHREAD_MUTEX_INITIALIZER;
 
-static bool has_window(pid_t tid)
+bool slot_head(pid_t tid, struct window_head *ret)
 {
-	struct window_head head = {};
-
-	return copy_from_guest(tid, &head, uaddr(WINDOW_BASE), sizeof(head)) == 0 &&
-	       head.magic == WINDOW_MAGIC;
+	return copy_from_guest(tid, ret, uaddr(WINDOW_BASE), sizeof(*ret)) == 0 &&
+	       ret->magic == WINDOW_MAGIC;
 }
 
 /*
@@ -72,12 +70,12 @@ static int map_window(struct redirect *r, uint64_t by)
 	const uint64_t arg[6] = { WINDOW_BASE, WINDOW_BYTES, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
 				  (uint64_t)-1, 0 };
-	struct window_head head = { WINDOW_MAGIC, r->vdso };
+	struct window_head head = { WINDOW_MAGIC, r->vdso }, has;
 	int64_t at;
 	int ret;
 
 	/* Another thread of the process's may have been first. */
-	if (has_window(r->tid))
+	if (slot_head(r->tid, &has))
 		return 0;
 	ret = tracee_call(r->tid, by, SYS_mmap, arg, &at);
 	if (ret < 0)

@@ -12,6 +12,9 @@
 #define SYSCALL_BYTES 2	/* of the instruction */
 #define TIME_AT offsetof(struct window_slot, time)
 
+/* Has a task's process a window of ours? Its head, if so. */
+bool slot_head(pid_t tid, struct window_head *ret);
+
 /* Have a stopped task map the window, by a syscall instruction at @at; r->vdso is set.
  * Return: 0, or a negative errno: -EEXIST something of the program's own is there, -ESRCH. */
 int slot_map_window(struct redirect *r, uint64_t at);
