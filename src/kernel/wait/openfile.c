@@ -30,6 +30,7 @@ struct openfile {
 };
 
 static _Atomic unsigned watched;
+static _Atomic bool unable;	/* the host has no kcmp(2) */
 
 /* ---- one file ------------------------------------------------------------ */
 
@@ -45,8 +46,9 @@ struct openfile *openfile_watch(int fd)
 {
 	struct epoll_event nothing = {};
 	struct openfile *o;
+	long ret;
 
-	if (atomic_load(&watched) >= OPENFILE_MAX)
+	if (atomic_load(&unable) || atomic_load(&watched) >= OPENFILE_MAX)
 		return NULL;
 	o = malloc(sizeof(*o));
 	if (!o)
@@ -54,8 +56,12 @@ struct openfile *openfile_watch(int fd)
 	*o = (struct openfile){ .refs = 1, .fd = fd };
 	o->epfd = host_result(epoll_create1(EPOLL_CLOEXEC));
 	atomic_fetch_add(&watched, 1);
-	if (o->epfd < 0 || host_result(epoll_ctl(o->epfd, EPOLL_CTL_ADD, fd, &nothing)) < 0 ||
-	    compare(o, getpid(), fd) != 0) {
+	ret = o->epfd < 0 ? o->epfd : host_result(epoll_ctl(o->epfd, EPOLL_CTL_ADD, fd, &nothing));
+	if (ret == 0)
+		ret = compare(o, getpid(), fd);
+	if (ret == -ENOSYS)
+		atomic_store(&unable, true);
+	if (ret != 0) {
 		openfile_put(o);
 		return NULL;
 	}
@@ -93,7 +99,7 @@ bool openfile_is(const struct openfile *o, pid_t tid, int fd)
 /* ---- all of them --------------------------------------------------------- */
 
 struct walk {
-	void (*visit)(void *ctx, pid_t tid, int fd, const char *what);
+	openfile_visit *visit;
 	void *ctx;
 	pid_t done;	/* a process whose table was seen */
 };
@@ -119,13 +125,12 @@ static void visit_thread(void *ctx, pid_t pid, pid_t tid)
 			continue;
 		what[n] = '\0';
 		w->done = pid;
-		w->visit(w->ctx, tid, atoi(e->d_name), what);
+		w->visit(w->ctx, pid, tid, atoi(e->d_name), what);
 	}
 	closedir(dir);
 }
 
-int openfile_walk(struct kernel *k, void (*visit)(void *ctx, pid_t tid, int fd, const char *what),
-		  void *ctx)
+int openfile_walk(struct kernel *k, openfile_visit *visit, void *ctx)
 {
 	struct walk w = { visit, ctx, 0 };
 

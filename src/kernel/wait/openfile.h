@@ -36,13 +36,15 @@ bool openfile_is_open(const struct openfile *o);
 /* Is a task's descriptor on it? */
 bool openfile_is(const struct openfile *o, pid_t tid, int fd);
 
+/* @tid: a thread of process @pid that has the table; @what: what /proc/PID/fd says of @fd,
+ * "anon_inode:[timerfd]", "socket:[5]" */
+typedef void openfile_visit(void *ctx, pid_t pid, pid_t tid, int fd, const char *what);
+
 /**
  * openfile_walk() - Visit the descriptors of all processes of the guest
- * @visit: @what is what /proc/PID/fd says: "anon_inode:[timerfd]", "socket:[5]"
  *
  * Processes that come and go meanwhile may be missed. Return: 0 or -ENOMEM.
  */
-int openfile_walk(struct kernel *k, void (*visit)(void *ctx, pid_t tid, int fd, const char *what),
-		  void *ctx);
+int openfile_walk(struct kernel *k, openfile_visit *visit, void *ctx);
 
 #endif

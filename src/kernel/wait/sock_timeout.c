@@ -102,9 +102,9 @@ static void remember(struct sock_timeouts *s, uint64_t ino, int option, const st
 /* ---- changes ------------------------------------------------------------- */
 
 /* Lock held: what a program sets meanwhile comes after it. */
-static void set_again(struct kernel *k, pid_t tid, int fd, const struct timeval tv[DIRECTIONS])
+static void set_again(struct kernel *k, pid_t pid, pid_t tid, int fd, const struct timeval tv[DIRECTIONS])
 {
-	cleanup_fd int sock = caller_fd(tid, caller_tgid(tid), fd);
+	cleanup_fd int sock = caller_fd(tid, pid, fd);
 
 	for (int i = 0; i < DIRECTIONS && sock >= 0; i++) {
 		struct timeval host = deadline_timeval(k, &tv[i]);
@@ -114,7 +114,7 @@ static void set_again(struct kernel *k, pid_t tid, int fd, const struct timeval 
 	}
 }
 
-static void visit(void *ctx, pid_t tid, int fd, const char *what)
+static void visit(void *ctx, pid_t pid, pid_t tid, int fd, const char *what)
 {
 	struct kernel *k = ctx;
 	struct sock_timeouts *s = k->time->sock_timeouts;
@@ -127,7 +127,7 @@ static void visit(void *ctx, pid_t tid, int fd, const char *what)
 	p = *find(s, ino);
 	if (p && !p->seen) {
 		p->seen = true;
-		set_again(k, tid, fd, p->tv);
+		set_again(k, pid, tid, fd, p->tv);
 	}
 	pthread_mutex_unlock(&s->lock);
 }

@@ -150,7 +150,7 @@ struct timer_fds {
 	bool looked;
 	unsigned n, room;
 	struct place {
-		pid_t tid;
+		pid_t pid, tid;
 		int fd;
 	} *at;
 };
@@ -167,7 +167,7 @@ void timer_fds_free(struct timer_fds *fds)
 	free(fds);
 }
 
-static void note_timerfd(void *ctx, pid_t tid, int fd, const char *what)
+static void note_timerfd(void *ctx, pid_t pid, pid_t tid, int fd, const char *what)
 {
 	struct timer_fds *fds = ctx;
 
@@ -182,7 +182,7 @@ static void note_timerfd(void *ctx, pid_t tid, int fd, const char *what)
 		fds->at = at;
 		fds->room = room;
 	}
-	fds->at[fds->n++] = (struct place){ tid, fd };
+	fds->at[fds->n++] = (struct place){ pid, tid, fd };
 }
 
 /* It is not where it was set: whoever has it is the one to ask from now on. */
@@ -196,7 +196,7 @@ static int find_elsewhere(struct kernel *k, struct timer *t, struct timer_fds *f
 	for (unsigned i = 0; i < fds->n; i++) {
 		if (!openfile_is(t->file, fds->at[i].tid, fds->at[i].fd))
 			continue;
-		timer_move(k, t, caller_tgid(fds->at[i].tid), fds->at[i].fd);
+		timer_move(k, t, fds->at[i].pid, fds->at[i].fd);
 		return caller_fd(fds->at[i].tid, t->tgid, t->id);
 	}
 	return -ENOENT;
