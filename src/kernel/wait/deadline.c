@@ -44,7 +44,7 @@ struct deadlines {
 	pthread_mutex_t lock;	/* the fields below */
 	pthread_cond_t wake;
 	uint64_t asked, done;	/* rounds */
-	bool all;		/* of the next: not of timers only */
+	enum what { YOUNG, TIMERS, ALL } what;	/* of the next: what there is to look at */
 	struct armed *bucket[BUCKETS];
 	unsigned count;
 	struct event_source step;	/* the host's REALTIME was set */
@@ -163,21 +163,21 @@ static void remember(struct deadlines *d, const struct redirect *r, const struct
 		w->host = *host;
 	} else {
 		/* A full table is a reason to look who is still there. */
-		d->all = true;
+		d->what = ALL;
 		d->asked++;
 		pthread_cond_signal(&d->wake);
 	}
 	pthread_mutex_unlock(&d->lock);
 }
 
-static void ask(struct kernel *k, bool all)
+static void ask(struct kernel *k, enum what what)
 {
 	struct deadlines *d = k->time->deadlines;
 
 	if (!d)
 		return;
 	pthread_mutex_lock(&d->lock);
-	d->all |= all;
+	d->what = MAX(d->what, what);
 	d->asked++;
 	pthread_cond_signal(&d->wake);
 	pthread_mutex_unlock(&d->lock);
@@ -185,12 +185,17 @@ static void ask(struct kernel *k, bool all)
 
 void deadlines_changed(struct kernel *k)
 {
-	ask(k, true);
+	ask(k, ALL);
 }
 
 void deadlines_leapt(struct kernel *k)
 {
-	ask(k, false);
+	ask(k, TIMERS);
+}
+
+void deadlines_timers_young(struct kernel *k)
+{
+	ask(k, YOUNG);
 }
 
 bool deadlines_idle(struct kernel *k)
@@ -371,17 +376,17 @@ static void *rearm_thread(void *arg)
 	pthread_mutex_lock(&d->lock);
 	for (;;) {
 		uint64_t round;
-		bool all;
+		enum what what;
 
 		while (d->done == d->asked)
 			pthread_cond_wait(&d->wake, &d->lock);
 		round = d->asked;
-		all = d->all;
-		d->all = false;
+		what = d->what;
+		d->what = YOUNG;
 		pthread_mutex_unlock(&d->lock);
-		if (all)
+		if (what == ALL)
 			change_all(k);
-		timers_rearm(k);
+		timers_rearm(k, what == YOUNG);
 		pthread_mutex_lock(&d->lock);
 		d->done = round;
 	}

@@ -98,6 +98,9 @@ long deadline_finish(struct kernel *k, struct call *c);
 void deadlines_changed(struct kernel *k);
 void deadlines_leapt(struct kernel *k);
 
+/* timer.c's: once more at timers whose calls may be on their way. */
+void deadlines_timers_young(struct kernel *k);
+
 /* Has all been seen to that was asked for so? */
 bool deadlines_idle(struct kernel *k);
 

@@ -221,17 +221,26 @@ void timer_move(struct kernel *k, struct timer *timer, pid_t tgid, int fd)
 	timer_remember(k, timer);
 }
 
+/* It may be that the program's call has not got so far yet. A timerfd we set ourselves. */
+static bool is_young(const struct timer *t)
+{
+	return t->kind != TIMER_FD && host_now() - t->since_ns < YOUNG_NS;
+}
+
 /* A copy of all, as setting takes its time: each with a reference. Lock not held. */
-static struct timer *copy_all(struct timers *t, unsigned *ret_n)
+static struct timer *copy_all(struct timers *t, bool young, unsigned *ret_n)
 {
 	struct timer *all;
 
 	*ret_n = 0;
 	pthread_mutex_lock(&t->lock);
-	forget_dead(t);
+	if (!young)
+		forget_dead(t);
 	all = calloc(t->count ? t->count : 1, sizeof(*all));
 	for (unsigned i = 0; i < TIMER_BUCKETS && all; i++)
 		for (struct timer *p = t->bucket[i]; p; p = p->next) {
+			if (young && !is_young(p))
+				continue;
 			all[*ret_n] = *p;
 			openfile_get(all[(*ret_n)++].file);
 		}
@@ -451,21 +460,15 @@ static bool clock_was_set(struct kernel *k)
 	return is < was - SET_NS || is > was + SET_NS;
 }
 
-/* Return: it may be that the program's call has not got so far yet. */
-static bool is_young(const struct timer *t)
-{
-	return host_now() - t->since_ns < YOUNG_NS;
-}
-
-void timers_rearm(struct kernel *k)
+void timers_rearm(struct kernel *k, bool young)
 {
 	struct timespec pause = { .tv_nsec = YOUNG_PAUSE_NS };
 	struct timer_fds *fds = timer_fds_new();
-	bool was_set = clock_was_set(k), again = false;
+	bool was_set = !young && clock_was_set(k), again = false;
 	struct timer *all;
 	unsigned n;
 
-	all = copy_all(k->time->timers, &n);
+	all = copy_all(k->time->timers, young, &n);
 	for (unsigned i = 0; i < n; i++) {
 		if (all[i].kind == TIMER_FD)
 			timer_rearm_fd(k, &all[i], was_set, fds);
@@ -477,7 +480,7 @@ void timers_rearm(struct kernel *k)
 	timer_fds_free(fds);
 	if (again) {
 		nanosleep(&pause, NULL);
-		deadlines_leapt(k);
+		deadlines_timers_young(k);
 	}
 }
 

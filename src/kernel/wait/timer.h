@@ -18,8 +18,9 @@ struct itimerval;
 
 int timers_init(struct kernel *k);
 
-/* After a change of the clocks; on the thread of deadline.c. */
-void timers_rearm(struct kernel *k);
+/* After a change of the clocks; on the thread of deadline.c. @young: only those again that
+ * may not have been set yet by the call that was remembered. */
+void timers_rearm(struct kernel *k, bool young);
 
 /**
  * timers_next() - How long until the first POSIX timer is to ring?
