@@ -198,6 +198,8 @@ void mconsole_close(struct mconsole *m)
 
 	if (m->sock < 0)
 		return;
+	/* First of all: nobody sends any more what nobody would read. */
+	shutdown(m->sock, SHUT_RD);
 	while (receive(m->sock, &from, buf, sizeof(buf), &owner) >= 0)
 		say(&from, "the guest has ended", 1);
 	cleanup_fd_p(&m->sock);
