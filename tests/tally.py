@@ -96,7 +96,7 @@ def parse():
                    "and stop")
     p.add_argument("status", nargs="?", type=int, help="how the run ended")
     p.add_argument("file", nargs="?", help="what it printed, TAP")
-    options = p.parse_args()
+    options = p.parse_intermixed_args()
     if options.failed is None and options.file is None:
         p.error("write a status and a file, or --failed TESTLOG")
     return options
