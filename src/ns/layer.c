@@ -193,6 +193,7 @@ static int copy_file(const struct builder *b, const struct layer *l)
 {
 	cleanup_fd int to = -1;
 	char buf[8192];
+	uint64_t left = l->size;	/* of one that grows, no more */
 	ssize_t n;
 	int ret;
 
@@ -200,8 +201,9 @@ static int copy_file(const struct builder *b, const struct layer *l)
 	if (to < 0)
 		return to;
 	do {
-		n = host_read(l->fd, buf, sizeof(buf));
+		n = host_read(l->fd, buf, MIN(left, sizeof(buf)));
 		ret = n > 0 ? host_write(to, buf, n) : n;
+		left -= n > 0 ? n : 0;
 	} while (ret > 0);
 	return ret;
 }

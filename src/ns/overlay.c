@@ -184,15 +184,24 @@ static int add_link(struct plan *plan, int dfd, const char *name, const char *re
 	return l->target ? 0 : -ENOMEM;
 }
 
-static int add_file(struct plan *plan, int dfd, const char *name, const char *rel,
-		    const struct stat *st)
+/* The directory may change meanwhile: what counts is what was opened. */
+static int open_file(int dfd, const char *name, bool copy, struct stat *st)
+{
+	cleanup_fd int fd = copy ? host_openat(dfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
+				 : mount_clone(dfd, name, false);
+	int ret = fd < 0 ? fd : host_result(fstat(fd, st));
+
+	if (ret == 0 && (!S_ISREG(st->st_mode) || (copy && st->st_size > MAX_COPY)))
+		ret = -ESTALE;
+	return ret < 0 ? ret : take_fd(&fd);
+}
+
+static int add_file(struct plan *plan, int dfd, const char *name, const char *rel, struct stat *st)
 {
 	bool copy = st->st_size <= MAX_COPY;
+	int fd = open_file(dfd, name, copy, st);
 	struct layer *l;
-	int fd;
 
-	fd = copy ? host_openat(dfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
-		  : mount_clone(dfd, name, false);
 	if (fd < 0) {
 		log_debug("root: %s left out: %s", rel, strerror(-fd));
 		return 0;
@@ -201,6 +210,7 @@ static int add_file(struct plan *plan, int dfd, const char *name, const char *re
 	if (!l)
 		return -E2BIG;
 	l->mode = st->st_mode & 0777;
+	l->size = st->st_size;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "ns/error.h"
@@ -28,6 +29,7 @@ struct layer {
 	char *path;	/* below the root, "" is the root */
 	char *target;	/* of a link */
 	mode_t mode;	/* of a directory or copy */
+	uint64_t size;	/* bytes of a copy */
 	int fd;		/* detached clone, or -1: open the path in the agent's view */
 	bool bound;	/* with everything below, read-only: no overlay can be made */
 };
