@@ -106,20 +106,45 @@ void root_give(struct root *root, int tree)
 	plan_give(&root->plan, tree);
 }
 
-int root_place(const struct root *root, const char *name, mode_t mode, struct ns_error *err)
+/* The last component of @path, in @dir: a link in its place is not followed. */
+static int make_dir(const struct root *root, int dir, const char *path, const char *component, mode_t mode,
+		    struct ns_error *err)
 {
-	int fd = host_open_beneath(root->fd, name, O_PATH | O_DIRECTORY, 0), ret;
+	int ret = host_result(mkdirat(dir, component, mode));
 
-	if (fd != -ENOENT)
-		return fd < 0 ? ns_fail(err, fd, "root: %s: /%s in it: %s", root->plan.base, name,
-					strerror(-fd)) : fd;
-	ret = host_result(mkdirat(root->fd, name, mode));
 	if (ret == -EROFS)
 		return ns_fail(err, ret, "root: %s has no directory /%s and is read-only "
-			       "(make it, or writable = overlay)", root->plan.base, name);
+			       "(make it, or writable = overlay)", root->plan.base, path);
 	if (ret == 0)
-		ret = host_open_beneath(root->fd, name, O_PATH | O_DIRECTORY, 0);
-	return ret < 0 ? ns_fail(err, ret, "root: cannot make /%s: %s", name, strerror(-ret)) : ret;
+		ret = host_openat(dir, component, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	return ret < 0 ? ns_fail(err, ret, "root: cannot make /%s: %s", path, strerror(-ret)) : ret;
+}
+
+/* The links in it are the guest's, and / is the host's still: they are only followed
+ * where none leads out, and what is made is one name in a directory that is open. */
+int root_place(const struct root *root, const char *name, mode_t mode, struct ns_error *err)
+{
+	cleanup_fd int dir = -1;
+	char path[PATH_MAX];
+
+	for (size_t len = 0, start; name[len]; len += name[len] == '/') {
+		int fd;
+
+		start = len;
+		len += strcspn(name + len, "/");
+		if (snprintf(path, sizeof(path), "%.*s", (int)len, name) >= (int)sizeof(path))
+			return ns_fail(err, -ENAMETOOLONG, "root: /%s: %s", name, strerror(ENAMETOOLONG));
+		fd = host_open_beneath(root->fd, path, O_PATH | O_DIRECTORY, 0);
+		if (fd == -ENOENT)
+			fd = make_dir(root, dir < 0 ? root->fd : dir, path, path + start, mode, err);
+		else if (fd < 0)
+			ns_fail(err, fd, "root: %s: /%s in it: %s", root->plan.base, path, strerror(-fd));
+		if (fd < 0)
+			return fd;
+		cleanup_fd_p(&dir);
+		dir = fd;
+	}
+	return take_fd(&dir);
 }
 
 int root_mount_at(const struct root *root, const char *name, const char *type, unsigned attrs,

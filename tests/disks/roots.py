@@ -5,7 +5,7 @@ import os
 import signal
 
 import harness
-from disk_ext import KINDS, check, have
+from disk_ext import KINDS, check, have, image
 from disk_guests import ALL, SHELL, disk, gone, one, read, tell, tree
 from harness import need, test
 
@@ -148,6 +148,38 @@ def mapped_pages_are_written_at_the_end(case):
     r = guests.run({"0.image": path, "0.mount": "/srv", "0.readonly": "yes"}, "tr -d w </srv/mapped | wc -c; wc -c </srv/mapped\n"
                    "touch /srv/x 2>&1 | grep -o 'Read-only.*'")
     case.equal("what was mapped", r.out, "0\n1048576\nRead-only file system\n")
+
+
+@test("disks", users=("root", "user"))
+def disks_are_mounted_where_nothing_is(case):
+    """The directories are made, each with its own."""
+    guests, path = root_image(case)
+    data = image(case, "ext4", "16M", "data")
+    disks = {"1.image": data, "1.mount": "/new/a/b"}
+    script = "grep -o '^/dev/ubd. [^ ]*' /proc/mounts; mkdir -p /new/a/b/c; pwd"
+    case.equal("made", run(guests, path, script, disks=disks).out, "/dev/ubd0 /\n/dev/ubd1 /new/a/b\n/\n")
+    check(case, path)
+    check(case, data)
+
+
+@test("disks", users=("root", "user"))
+def links_where_disks_are_mounted(case):
+    """What the guest left in its root leads nowhere on the host: no directory is made there."""
+    guests, path = root_image(case)
+    outside = case.directory(0o777)
+    os.chmod(outside, 0o777)
+    disks = {"1.image": image(case, "ext4", "16M", "data")}
+    for link in (outside, "../../../../../../../.." + outside, "srv", "/proc/self/root" + outside):
+        run(guests, path, f"rm -rf /srv; ln -s {link} /srv")
+        for place in ("/srv/data", "/srv/data/more", "/srv"):
+            r = guests.begun({"0.image": path, **disks, "1.mount": place}, "true", options=ROOT)
+            case.equal(f"on the host, for {link} and {place}", os.listdir(outside), [])
+            case.one_line_error(r, 125, "root: .*srv")
+    run(guests, path, f"rm -f /srv; ln -s ../..{outside} /srv; mkdir -p {outside}")
+    r = run(guests, path, "grep -o '^/dev/ubd1 [^ ]*' /proc/mounts", disks={**disks, "1.mount": "/srv/data"})
+    case.equal("a link within the root", r.out, f"/dev/ubd1 {outside}/data\n")
+    case.equal("on the host", os.listdir(outside), [])
+    check(case, path)
 
 
 @test("disks", users=("root", "user"))
