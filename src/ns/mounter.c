@@ -44,7 +44,8 @@ static int mount_fuse(const struct mount_request *rq, int device, char *why, siz
 	snprintf(fd, sizeof(fd), "%d", device);
 	snprintf(subtype, sizeof(subtype), "%.7s", rq->type);
 	snprintf(source, sizeof(source), "%.63s", rq->source);
-	return mount_new("fuse", rq->attrs, options, why, size);
+	/* Over who is host root the host would have the nodes in it be its own devices. */
+	return mount_new("fuse", rq->attrs | MOUNT_ATTR_NODEV, options, why, size);
 }
 
 /* Uid 0 of the guest, as the agent. With setgroups denied the list stays. */

@@ -182,6 +182,22 @@ def links_where_disks_are_mounted(case):
     check(case, path)
 
 
+@test("disks", users=("root",))
+def devices_on_a_disk_are_none(case):
+    """Also where the guest's root is the host's: a node in the image opens nothing."""
+    need("debugfs")
+    guests, path = root_image(case)
+    data = image(case, "ext4", "16M", "data")
+    for image_file in (path, data):
+        for node in ("zero c 1 5", "mem c 1 1"):
+            case.status(case.command(["/sbin/debugfs", "-w", "-R", "mknod " + node, image_file]), 0)
+    script = ("for f in /zero /srv/zero /mem; do [ -c $f ] && dd if=$f bs=1 count=1 2>&1 | grep -o 'Permission denied'; done\n"
+              "dd if=/dev/zero bs=1 count=1 2>/dev/null | grep -c ''")
+    for options in ((), ("--set", "namespaces.user=host")):
+        r = run(guests, path, script, options=options, disks={"1.image": data, "1.mount": "/srv"})
+        case.equal(" ".join(options) or "usual", r.out, "Permission denied\n" * 3 + "1\n")
+
+
 @test("disks", users=("root", "user"))
 def root_on_a_partition(case):
     need("sfdisk")
