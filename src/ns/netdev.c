@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "kernel/cleanup.h"
+#include "kernel/log.h"
 #include "kernel/util.h"
 #include "ns/feature.h"
 #include "ns/rtnl.h"
@@ -81,15 +82,24 @@ int netdev_join(const struct netdev_config *c, int netns, struct ns_error *err)
 	return ret < 0 ? ns_fail(err, ret, "net: %s: %s", here, strerror(-ret)) : 0;
 }
 
+/* Else that end speaks of its own accord, which nobody hears. A host without IPv6 has no
+ * such file, and where /proc/sys is read-only it cannot be written. */
+static void be_silent(void)
+{
+	int ret = host_write_file(AT_FDCWD, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+
+	if (ret < 0 && ret != -ENOENT)
+		log_info("net: what is joined to nothing keeps IPv6: %s", strerror(-ret));
+}
+
 int netdev_enter_nowhere(struct ns_error *err)
 {
 	int ret = host_result(unshare(CLONE_NEWNET));
 
-	/* Else that end would speak of its own accord. A host without IPv6 has no such file. */
-	if (ret == 0)
-		ret = host_write_file(AT_FDCWD, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-	if (ret == 0 || ret == -ENOENT)
+	if (ret == 0) {
+		be_silent();
 		ret = host_open("/proc/self/ns/net", O_RDONLY, 0);
+	}
 	return ret < 0 ? ns_fail(err, ret, "net: a network namespace for what is joined to nothing: %s", strerror(-ret)) : ret;
 }
 

@@ -114,6 +114,18 @@ def devices_in_stats(case):
     case.true(f"{nets[0]['tx_frames']} frames sent", nets[0]["tx_frames"] >= 50)
 
 
+@test("commands", users=("root",))
+def devices_where_sysctls_are_read_only(case):
+    """As in many containers: what is joined to nothing keeps its IPv6, and the guest runs."""
+    need_veth(case)
+    script = "mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys; exec \"$@\""
+    # In a user namespace of its own it would be refused a /proc, for the one that it sees is covered.
+    options = ["--set", "namespaces.user=host", "--set", "net.0.address=10.7.0.2/24"]
+    r = case.command(["unshare", "-m", "--propagation", "private", "sh", "-ec", script, "sh",
+                      *case.run_argv(["/bin/ls", "/sys/class/net"], options)])
+    case.equal("devices", case.status(r, 0).out.split(), ["eth0", "lo"])
+
+
 @test("commands", users=("user",))
 def veth_is_roots(case):
     need_veth(case)
