@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "kernel/cleanup.h"
 #include "kernel/util.h"
 #include "passthrough/hostcall.h"
 
@@ -29,7 +30,12 @@ struct request {
 
 int rtnl_open(void)
 {
-	return host_result(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	static const struct sockaddr_nl host = { .nl_family = AF_NETLINK };
+	cleanup_fd int fd = host_result(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	int ret = fd < 0 ? fd : host_result(connect(fd, (const struct sockaddr *)&host, sizeof(host)));
+
+	/* What is connected takes no message of another socket for an answer. */
+	return ret < 0 ? ret : take_fd(&fd);
 }
 
 static void *request_begin(struct request *rq, int type, int flags, size_t size)
