@@ -123,19 +123,33 @@ static int set_serial(struct loader *ld, const struct policy_entry *e, struct po
 	return 0;
 }
 
-/* The guest's own directories, and / itself, are no place for it. */
+/* Is @path @top, or below it? */
+static bool is_below(const char *path, const char *top)
+{
+	size_t len = strlen(top);
+
+	return strncmp(path, top, len) == 0 && (path[len] == '/' || !path[len]);
+}
+
+static bool ends_in(const char *path, const char *tail)
+{
+	size_t len = strlen(path), n = strlen(tail);
+
+	return len >= n && streq(path + len - n, tail);
+}
+
+/* The guest's own directories, and / itself, are no place for it; nor is a path that is
+ * another way to write a shorter one. */
 static bool may_mount_at(const char *path)
 {
 	static const char *const own[] = { "/proc", "/sys", "/dev" };
 
-	if (path[0] != '/' || !path[1] || strstr(path, "/..") || strstr(path, "//") || path[strlen(path) - 1] == '/')
+	if (path[0] != '/' || !path[1] || strstr(path, "/..") || strstr(path, "//") || strstr(path, "/./") ||
+	    ends_in(path, "/") || ends_in(path, "/."))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
-		size_t len = strlen(own[i]);
-
-		if (strncmp(path, own[i], len) == 0 && (path[len] == '/' || !path[len]))
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (is_below(path, own[i]))
 			return false;
-	}
 	return strlen(path) < PATH_MAX;
 }
 
@@ -301,6 +315,24 @@ static int check_own_root(struct loader *ld)
 	return policy_fail(ld->err, &ld->p->root_pos, "root = %s", err.text);
 }
 
+/* They are mounted in the order of their numbers: what is mounted above another later hides it. */
+static int check_mount(struct loader *ld, int j)
+{
+	const struct policy_disk *d = ld->p->disk;
+
+	for (int i = 0; i < j; i++) {
+		if (!d[i].mount || !is_below(d[i].mount, d[j].mount))
+			continue;
+		if (streq(d[i].mount, d[j].mount))
+			return policy_fail(ld->err, &d[j].pos, "mount = %s is disk.%d's already; write another directory",
+					   d[j].mount, i);
+		return policy_fail(ld->err, &d[j].pos,
+				   "mount = %s of disk.%d would hide disk.%d on %s; give the lower number to the one above",
+				   d[j].mount, j, i, d[i].mount);
+	}
+	return 0;
+}
+
 int policy_disk_finish(struct loader *ld)
 {
 	for (int i = 0; i < POLICY_MAX_DISKS; i++) {
@@ -310,6 +342,8 @@ int policy_disk_finish(struct loader *ld)
 			return policy_fail(ld->err, &d->pos,
 					   "disk.%d has no file; write image = /path, or cow = /path, or ram = 64M", i);
 		if (d->ram && check_ram(ld, d, i) < 0)
+			return -EINVAL;
+		if (d->mount && check_mount(ld, i) < 0)
 			return -EINVAL;
 	}
 	return check_own_root(ld);
