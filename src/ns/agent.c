@@ -219,6 +219,8 @@ static int build_root(const struct agent_config *cfg, int sock, struct ns_error 
 
 		ret = tree < 0 ? tree : root_attach(cfg->root, cfg->mount[i].at, tree, err);
 	}
+	if (ret >= 0)
+		root_check_cwd(cfg->root);
 	return MIN(ret, 0);
 }
 

@@ -230,7 +230,7 @@ static int build_volatile(struct root *root, struct ns_error *err)
 	return build_tmpfs(root, "tmp", "1777", &tmp, err);
 }
 
-static void check_cwd(struct root *root)
+void root_check_cwd(struct root *root)
 {
 	cleanup_fd int fd = -1;
 
@@ -299,8 +299,6 @@ int root_build(struct root *root, struct ns_error *err)
 		ret = build(root, &host_sys, err);
 	}
 	umask(mask);
-	if (ret == 0)
-		check_cwd(root);
 	if (ret == 0)
 		ret = host_result(fchdir(root->fd));
 	if (ret < 0 && !err->text[0])

@@ -73,6 +73,9 @@ int root_build(struct root *root, struct ns_error *err);
  * there and can be. */
 int root_attach(struct root *root, const char *path, int tree, struct ns_error *err);
 
+/* Once all is mounted: is cfg->cwd there? root_cwd() knows then. */
+void root_check_cwd(struct root *root);
+
 /* Runs in the guest's pid namespace, before root_enter(): a user namespace may
  * mount procfs only while it still sees another one whole. */
 int root_mount_proc(struct root *root, struct ns_error *err);

@@ -152,12 +152,14 @@ def mapped_pages_are_written_at_the_end(case):
 
 @test("disks", users=("root", "user"))
 def disks_are_mounted_where_nothing_is(case):
-    """The directories are made, each with its own."""
+    """The directories are made, each with its own; and what starts there finds it."""
     guests, path = root_image(case)
     data = image(case, "ext4", "16M", "data")
     disks = {"1.image": data, "1.mount": "/new/a/b"}
     script = "grep -o '^/dev/ubd. [^ ]*' /proc/mounts; mkdir -p /new/a/b/c; pwd"
     case.equal("made", run(guests, path, script, disks=disks).out, "/dev/ubd0 /\n/dev/ubd1 /new/a/b\n/\n")
+    r = run(guests, path, "pwd; ls -d /new/a/b", disks=disks, options=("--set", "guest.cwd=/new/a/b/c"))
+    case.equal("a directory of the disk's", r.out, "/new/a/b/c\n/new/a/b\n")
     check(case, path)
     check(case, data)
 

@@ -149,6 +149,7 @@ static void __attribute__((noreturn)) agent_main(struct guest *g, int report)
 	if (nsproxy_enter(&ns, &err) < 0 || root_build(g->root, &err) < 0 || net_up(&err) < 0 ||
 	    unshare(CLONE_NEWPID) < 0)
 		refuse(report, &err);
+	root_check_cwd(g->root);
 	pair_open(pair);
 	pid = fork();
 	if (pid == 0) {
