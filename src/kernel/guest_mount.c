@@ -322,7 +322,7 @@ static int watch_root(struct kernel *k)
 
 int guest_mount_at_boot(struct kernel *k, const struct guest_mount_boot *m, int disk, struct ns_error *err)
 {
-	int mode = host_result(fcntl(disk, F_GETFL));
+	int mode = host_result(fcntl(disk, F_GETFL)), ret;
 	struct mount_request rq = {
 		.readonly = m->readonly, .disk_readonly = (mode & O_ACCMODE) == O_RDONLY,
 	};
@@ -338,9 +338,10 @@ int guest_mount_at_boot(struct kernel *k, const struct guest_mount_boot *m, int 
 		tree = in_use(g, m->ino) ? -EBUSY : start_one(k, &rq, disk, m->ino, &why);
 	if (tree < 0)
 		return ns_fail(err, tree, "%s: %s", m->what, why.text[0] ? why.text : strerror(-tree));
-	if (m->root && watch_root(k) < 0) {
+	ret = m->root ? watch_root(k) : 0;
+	if (ret < 0) {
 		close(tree);
-		return -ENOMEM;
+		return ns_fail(err, ret, "%s: its end cannot be watched: %s", m->what, strerror(-ret));
 	}
 	log_info("%s: %s%s", m->what, m->type, rq.readonly ? ", ro" : "");
 	return tree;
