@@ -9,7 +9,6 @@
 #include "kernel/guest_root.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -21,11 +21,8 @@
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "kernel/cleanup.h"
-#include "kernel/log.h"
 #include "kernel/util.h"
 #include "ns/act.h"
 #include "ns/agent_wire.h"

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -258,18 +257,6 @@ int policy_root_disk(const char *root, unsigned *disk, unsigned *part)
 	return *rest ? -EINVAL : 1;
 }
 
-static int bad(struct policy_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static int bad(struct policy_error *err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
-
 int policy_check_root(const struct policy *p, const char *root, struct policy_error *err)
 {
 	bool written = p->writable == WRITABLE_AUTO || p->writable == WRITABLE_YES;
@@ -277,23 +264,23 @@ int policy_check_root(const struct policy *p, const char *root, struct policy_er
 	int ret = policy_root_disk(root, &n, &part);
 
 	if (ret < 0)
-		return bad(err, "%s is no disk; write disk:0 to disk:%d, or disk:0p1 for a partition", root,
+		return policy_fail(err, NULL, "%s is no disk; write disk:0 to disk:%d, or disk:0p1 for a partition", root,
 			   POLICY_MAX_DISKS - 1);
 	if (ret == 0)
 		return 0;
 	if (!p->disk[n].used)
-		return bad(err, "%s: the policy has no such disk; write [disk.%u] image = /FILE, or --set disk.%u.image=FILE",
+		return policy_fail(err, NULL, "%s: the policy has no such disk; write [disk.%u] image = /FILE, or --set disk.%u.image=FILE",
 			   root, n, n);
 	if (p->disk[n].mount)
-		return bad(err, "%s: the disk is the root, and mounted on %s; leave mount out of [disk.%u]", root,
+		return policy_fail(err, NULL, "%s: the disk is the root, and mounted on %s; leave mount out of [disk.%u]", root,
 			   p->disk[n].mount, n);
 	/* The host lets none but who is in the guest's user namespace look at its files. */
 	if (policy_keeps_ids(p) || p->clock.guest_stamps)
-		return bad(err, "%s: the guest kernel cannot look at the files of a disk, as %s wants; write %s", root,
+		return policy_fail(err, NULL, "%s: the guest kernel cannot look at the files of a disk, as %s wants; write %s", root,
 			   policy_keeps_ids(p) ? "uid = single" : "stamps = guest",
 			   policy_keeps_ids(p) ? "uid = auto" : "stamps = raw");
 	if (p->disk[n].readonly && written)
-		return bad(err, "%s: the disk is readonly; write writable = overlay or no under [guest]", root);
+		return policy_fail(err, NULL, "%s: the disk is readonly; write writable = overlay or no under [guest]", root);
 	return 0;
 }
 

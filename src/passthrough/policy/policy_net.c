@@ -4,6 +4,7 @@
  *
  * --set writes net.0.address: there the section is "net" and the key "0.address".
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,9 +79,9 @@ static int set_backend(struct loader *ld, const struct policy_entry *e, struct p
 
 static int hex_digit(char c)
 {
-	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
+	const char *digits = "0123456789abcdef";
 
-	return at ? at - digits : -1;
+	return isxdigit((unsigned char)c) ? strchr(digits, tolower((unsigned char)c)) - digits : -1;
 }
 
 /* Return: false if it is not six bytes in hexadecimal digits with colons between. */
