@@ -257,6 +257,17 @@ int policy_root_disk(const char *root, unsigned *disk, unsigned *part)
 	return *rest ? -EINVAL : 1;
 }
 
+/* The host lets none but who is in the guest's user namespace look at the files of a disk. */
+static int check_seen(const struct policy *p, const char *what, const struct policy_pos *pos, struct policy_error *err)
+{
+	bool ids = policy_keeps_ids(p);
+
+	if (!ids && !p->clock.guest_stamps)
+		return 0;
+	return policy_fail(err, pos, "%s: the guest kernel cannot look at the files of a disk, as %s wants; write %s", what,
+			   ids ? "uid = single" : "stamps = guest", ids ? "uid = auto" : "stamps = raw");
+}
+
 int policy_check_root(const struct policy *p, const char *root, struct policy_error *err)
 {
 	bool written = p->writable == WRITABLE_AUTO || p->writable == WRITABLE_YES;
@@ -274,11 +285,9 @@ int policy_check_root(const struct policy *p, const char *root, struct policy_er
 	if (p->disk[n].mount)
 		return policy_fail(err, NULL, "%s: the disk is the root, and mounted on %s; leave mount out of [disk.%u]", root,
 			   p->disk[n].mount, n);
-	/* The host lets none but who is in the guest's user namespace look at its files. */
-	if (policy_keeps_ids(p) || p->clock.guest_stamps)
-		return policy_fail(err, NULL, "%s: the guest kernel cannot look at the files of a disk, as %s wants; write %s", root,
-			   policy_keeps_ids(p) ? "uid = single" : "stamps = guest",
-			   policy_keeps_ids(p) ? "uid = auto" : "stamps = raw");
+	ret = check_seen(p, root, NULL, err);
+	if (ret < 0)
+		return ret;
 	if (p->disk[n].readonly && written)
 		return policy_fail(err, NULL, "%s: the disk is readonly; write writable = overlay or no under [guest]", root);
 	return 0;
@@ -306,6 +315,7 @@ static int check_own_root(struct loader *ld)
 static int check_mount(struct loader *ld, int j)
 {
 	const struct policy_disk *d = ld->p->disk;
+	char what[32];
 
 	for (int i = 0; i < j; i++) {
 		if (!d[i].mount || !is_below(d[i].mount, d[j].mount))
@@ -317,7 +327,8 @@ static int check_mount(struct loader *ld, int j)
 				   "mount = %s of disk.%d would hide disk.%d on %s; give the lower number to the one above",
 				   d[j].mount, j, i, d[i].mount);
 	}
-	return 0;
+	snprintf(what, sizeof(what), "the mount of disk.%d", j);
+	return check_seen(ld->p, what, &d[j].pos, ld->err);
 }
 
 int policy_disk_finish(struct loader *ld)
