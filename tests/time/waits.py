@@ -276,6 +276,28 @@ print(rang[0] - before > 0.3)
     case.equal("what it prints" + r.err, r.out.split(), ["True", "True"])
 
 
+@test("waits", users=USERS, policies=(None,))
+def other_options_of_sockets_are_the_hosts(case):
+    """Set and read as they are where a policy has all of these calls stop: the level says what a number means, and a
+    value may be as long as a time."""
+    policy = case.policy_file("[policy]\nname = t\ninherit = time-lab\n[time]\nrate = 100\n"
+                              "[syscalls]\nsetsockopt = trap\ngetsockopt = trap\n")
+    r = case.run("python3", "-c", """
+import socket, struct
+s = socket.socket()
+# Of IPPROTO_IP, 20 and 21 are IP_RECVORIGDSTADDR and IP_MINTTL.
+for level, option in ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+                      (socket.IPPROTO_IP, socket.SO_RCVTIMEO), (socket.IPPROTO_IP, socket.SO_SNDTIMEO)):
+    s.setsockopt(level, option, struct.pack("=qq", 1, 0))
+    print(level, option, struct.unpack_from("=i", s.getsockopt(level, option, 16))[0])
+for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+    print(struct.unpack("=qq", s.getsockopt(socket.SOL_SOCKET, option, 16)))
+    s.setsockopt(socket.SOL_SOCKET, option, struct.pack("=qq", 50, 0))
+    print(struct.unpack("=qq", s.getsockopt(socket.SOL_SOCKET, option, 16)))
+""", options=["-p", policy])
+    case.equal("what it prints" + r.err, r.out.splitlines(), ["1 9 1", "6 1 1", "0 20 1", "0 21 1"] + ["(0, 0)", "(50, 0)"] * 2)
+
+
 # -- other programs ---------------------------------------------------------
 
 

@@ -7,7 +7,8 @@
  * their own (waits = all). SO_TIMESTAMP and its relatives are refused while the
  * guest's clock is not the host's: what they ask for comes with recvmsg(2), as
  * the host's REALTIME; to have it otherwise, each recvmsg(2) of each socket would
- * have to stop. Which options stop is said by the mask.
+ * have to stop. Which options stop is said by the mask; a policy may have all of
+ * them stop.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -70,6 +71,14 @@ static long refuse_stamps(struct call *c)
 	return -ENOPROTOOPT;
 }
 
+static bool is_one_of(int option, const int *options, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (options[i] == option)
+			return true;
+	return false;
+}
+
 static bool is_stamp_option(int option)
 {
 	static const int options[] = {
@@ -77,10 +86,16 @@ static bool is_stamp_option(int option)
 		SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW,
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		if (options[i] == option)
-			return true;
-	return false;
+	return is_one_of(option, options, ARRAY_SIZE(options));
+}
+
+static bool is_timeout(const struct call *c)
+{
+	static const int options[] = {
+		SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD, SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW,
+	};
+
+	return arg_int(c, 1) == SOL_SOCKET && is_one_of(arg_int(c, 2), options, ARRAY_SIZE(options));
 }
 
 long sys_setsockopt(struct kernel *k, struct call *c)
@@ -93,6 +108,8 @@ long sys_setsockopt(struct kernel *k, struct call *c)
 	if (stamps)
 		return call_continue(c, "level and option are in registers, and the clock that packets "
 					"are stamped by is the guest's, too");
+	if (!is_timeout(c))
+		return call_continue(c, "level and option are in registers, and what they name is no time-out");
 	if (set_timeout(k, c, &ret))
 		return call_continue(c, "a time-out that is none, or of no socket: the host says so");
 	return ret;
@@ -110,19 +127,32 @@ static struct timeval in_guest_time(struct kernel *k, const struct timeval *host
 	return (struct timeval){ ns / (int64_t)NSEC_PER_SEC, ns % (int64_t)NSEC_PER_SEC / 1000 };
 }
 
-long sys_getsockopt(struct kernel *k, struct call *c)
+/* Return: have the host do it. */
+static bool get_timeout(struct kernel *k, struct call *c, long *ret)
 {
 	cleanup_fd int fd = get_socket(k, c);
 	struct timeval tv;
 	socklen_t len = 0, have = sizeof(tv);
-	int ret;
 
 	if (fd < 0 || arg_copy_in(c, 4, &len, sizeof(len)) < 0 || (int)len < (int)sizeof(tv))
-		return call_continue(c, "a time-out of no socket, or no room for it: the host says so");
-	ret = host_result(getsockopt(fd, arg_int(c, 1), arg_int(c, 2), &tv, &have));
-	if (ret < 0)
-		return ret;
+		return true;
+	*ret = host_result(getsockopt(fd, SOL_SOCKET, arg_int(c, 2), &tv, &have));
+	if (*ret < 0)
+		return false;
 	tv = in_guest_time(k, &tv);
-	ret = arg_copy_out(c, 3, &tv, sizeof(tv));
-	return ret < 0 ? ret : arg_copy_out(c, 4, &have, sizeof(have));
+	*ret = arg_copy_out(c, 3, &tv, sizeof(tv));
+	if (*ret == 0)
+		*ret = arg_copy_out(c, 4, &have, sizeof(have));
+	return false;
+}
+
+long sys_getsockopt(struct kernel *k, struct call *c)
+{
+	long ret;
+
+	if (!is_timeout(c))
+		return call_continue(c, "level and option are in registers, and what they name is no time-out");
+	if (get_timeout(k, c, &ret))
+		return call_continue(c, "a time-out of no socket, or no room for it: the host says so");
+	return ret;
 }
