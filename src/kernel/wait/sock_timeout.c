@@ -114,10 +114,15 @@ static void set_again(struct kernel *k, pid_t pid, pid_t tid, int fd, const stru
 	}
 }
 
+struct walk {
+	struct kernel *k;
+	bool again;	/* set those that are met again; else they are only noted */
+};
+
 static void visit(void *ctx, pid_t pid, pid_t tid, int fd, const char *what)
 {
-	struct kernel *k = ctx;
-	struct sock_timeouts *s = k->time->sock_timeouts;
+	const struct walk *w = ctx;
+	struct sock_timeouts *s = w->k->time->sock_timeouts;
 	struct sock_timeout *p;
 	unsigned long long ino;
 
@@ -127,7 +132,8 @@ static void visit(void *ctx, pid_t pid, pid_t tid, int fd, const char *what)
 	p = *find(s, ino);
 	if (p && !p->seen) {
 		p->seen = true;
-		set_again(k, pid, tid, fd, p->tv);
+		if (w->again)
+			set_again(w->k, pid, tid, fd, p->tv);
 	}
 	pthread_mutex_unlock(&s->lock);
 }
@@ -154,13 +160,14 @@ static void end_walk(struct sock_timeouts *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static void walk(struct kernel *k)
+static void walk(struct kernel *k, bool again)
 {
 	struct sock_timeouts *s = k->time->sock_timeouts;
+	struct walk w = { k, again };
 
 	pthread_mutex_lock(&s->walking);
 	begin_walk(s);
-	if (openfile_walk(k, visit, k) == 0)
+	if (openfile_walk(k, visit, &w) == 0)
 		end_walk(s);
 	pthread_mutex_unlock(&s->walking);
 }
@@ -176,7 +183,7 @@ void sock_timeouts_again(struct kernel *k)
 	s->second = second;
 	pthread_mutex_unlock(&s->lock);
 	if (any)
-		walk(k);
+		walk(k, true);
 }
 
 /* ---- setting ------------------------------------------------------------- */
@@ -195,7 +202,7 @@ static void make_room(struct kernel *k)
 		s->looked_ns = now;
 	pthread_mutex_unlock(&s->lock);
 	if (look)
-		walk(k);
+		walk(k, false);
 }
 
 int sock_timeout_set(struct kernel *k, int fd, int option, const struct timeval *tv)
@@ -208,7 +215,8 @@ int sock_timeout_set(struct kernel *k, int fd, int option, const struct timeval 
 
 	if (host_result(fstat(fd, &st)) < 0 || !S_ISSOCK(st.st_mode))
 		return -ENOTSOCK;
-	make_room(k);
+	if (!is_none(tv))
+		make_room(k);
 	do {
 		changes = timekeeper_changes(k->time);
 		pthread_mutex_lock(&s->lock);
