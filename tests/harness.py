@@ -48,6 +48,14 @@ def need(*programs):
             raise Skipped(f"{name} is not installed")
 
 
+def need_java_compiler():
+    """Skip the test unless java can run a source file: a runtime has no compiler."""
+    need("java")
+    r = subprocess.run(["java", "--list-modules"], env=dict(os.environ, PATH=PATH), capture_output=True, text=True)
+    if "jdk.compiler@" not in r.stdout:
+        raise Skipped("java has no compiler (module jdk.compiler)")
+
+
 class Result:
     """How a command ended: status (128+N for signal N), out, err, seconds."""
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 
 import harness
-from harness import need, test
+from harness import need, need_java_compiler, test
 
 MIB = 1 << 20
 USERS = ("root", "user")
@@ -138,7 +138,7 @@ public class Load {
 
 @test("memory", users=USERS)
 def java_under_load_while_memory_changes(case):
-    need("java")
+    need_java_compiler()
     where = case.directory()
     case.write(os.path.join(where, "Load.java"), JAVA)
     case.status(case.command(["java", *JAVAC, "-d", where, os.path.join(where, "Load.java")]), 0)

@@ -5,7 +5,7 @@ import os
 import re
 import time
 
-from harness import need, test
+from harness import need, need_java_compiler, test
 
 USERS = ("root", "user", "single")
 DAY = 86400
@@ -113,7 +113,7 @@ public class Timers {
 @test("time", users=("root", "user"))
 def timers_of_java(case):
     """Sleeps and timed waits of a guest that is ten times as fast, and far ahead: as long as they should be by its clocks."""
-    need("java")
+    need_java_compiler()
     path = os.path.join(case.directory(), "Timers.java")
     case.write(path, JAVA)
     r = case.run("java", "-Xshare:auto", path, options=["--set", "time.realtime=2100-06-01T00:00:00Z", "--set", "time.rate=10"], timeout=110)

@@ -16,7 +16,7 @@ import threading
 import time
 
 import harness
-from harness import Failed, Skipped, need, test
+from harness import Failed, Skipped, need, need_java_compiler, test
 
 HERE = os.path.join(harness.TESTS, "time")
 USERS = ("root", "user", "single")
@@ -277,7 +277,8 @@ def a_certificate_has_expired(case):
 
 @test("time", users=("root", "user"))
 def java_and_node(case):
-    need("node", "java")
+    need("node")
+    need_java_compiler()
     path = case.write(os.path.join(case.directory(), "Year.java"),
                       "class Year { public static void main(String[] a) { System.out.println(java.time.Year.now()); } }")
     r = case.shell(f"node -e 'console.log(new Date().getUTCFullYear())'; java {path}",
