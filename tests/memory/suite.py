@@ -300,12 +300,12 @@ def pressure_is_told_inside(case):
     file = guest.fill_cache(120)
     reader = start_weir(case, "exec", guest.name, "--", "/bin/sh", "-c", f"while :; do cat {file} >/dev/null; done")
     told = wait_until(lambda: waited(guest.sh("cat /proc/pressure/memory")) > 100000, 60)
-    reader.kill()
     case.true("who waits sees it", told)
     with open(os.path.join(path, "memory.pressure")) as f:
         case.true("it is what the host counts", waited(f.read()) > 100000)
     if first == "ready":
         case.equal("poll", listener.stdout.readline(), b"pressure\n")
+    reader.kill()
     case.true("the other saw none of it", waited(other.sh("cat /proc/pressure/memory")) - at_rest < 100000)
 
 
