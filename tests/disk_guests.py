@@ -8,7 +8,7 @@ import subprocess
 
 import fuse_dev
 import harness
-from harness import Failed, Skipped
+from harness import Failed, Skipped, need
 
 SECTOR = 512
 
@@ -59,12 +59,12 @@ class Guests:
     def shell(script):
         return ["/bin/sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; set -e\n" + script]
 
-    def begun(self, disks, script, options=()):
+    def begun(self, disks, script, options=(), **kw):
         wrap, ids = self.way
-        return self.case.command(wrap + self.case.run_argv(self.shell(script), [*options, *self.options(disks)]), ids=ids)
+        return self.case.command(wrap + self.case.run_argv(self.shell(script), [*options, *self.options(disks)]), ids=ids, **kw)
 
-    def run(self, disks, script, status=0, options=()):
-        return self.case.status(self.begun(disks, script, options), status)
+    def run(self, disks, script, status=0, options=(), **kw):
+        return self.case.status(self.begun(disks, script, options, **kw), status)
 
     def refused(self, disks, pattern):
         self.case.one_line_error(self.begun(disks, "true"), 125, pattern)
@@ -115,11 +115,8 @@ TOOLS = ("sh", "cat", "chmod", "chown", "dd", "df", "echo", "find", "grep", "ls"
 
 def tree(case):
     """A system of one program, which needs no libraries."""
-    if not os.path.exists("/bin/busybox"):
-        raise Skipped("no /bin/busybox")
+    need("busybox")
     top = os.path.join(case.directory(), "tree")
-    if os.path.exists(top):
-        return top
     for name in ("bin", "dev", "etc", "proc", "run", "srv", "sys", "tmp"):
         os.makedirs(os.path.join(top, name))
     shutil.copy("/bin/busybox", os.path.join(top, "bin/busybox"))

@@ -6,7 +6,6 @@ e2fsck, which must find nothing after each test.
 """
 
 import glob
-import glob
 import os
 import random
 import re
@@ -267,7 +266,7 @@ def blockfs_hostile(case):
             damage(path, at, size, k)
             disks[f"{k}.image"] = case.owned(path)
         numbers = " ".join(key.split(".")[0] for key in disks)
-        r = guests.run(disks, f"DISKS='{numbers}'" + HOSTILE)
+        r = guests.run(disks, f"DISKS='{numbers}'" + HOSTILE, timeout=180)
         case.equal("the guest", r.out, "alive\n")
         case.true("a server hung or crashed: " + r.err, "does not answer" not in r.err and "Sanitizer" not in r.err)
         for path in glob.glob(good + "*"):

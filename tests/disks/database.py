@@ -20,7 +20,7 @@ NEW = SERVER + f"""mkdir -m 777 /srv/pg
 server start
 {AS_NOBODY} pgbench -h /tmp/run -U nobody -q -i -s 2 postgres >/dev/null 2>&1
 {AS_NOBODY} pgbench -h /tmp/run -U nobody -c 2 -t 100000 -P 1 postgres >/tmp/bench 2>&1 &
-while [ "$(sql 'select count(*) from pgbench_history')" -lt 200 ]; do :; done
+until [ "$(sql 'select count(*) from pgbench_history')" -ge 200 ]; do sleep 0.1; done
 """
 # TPC-B: what is added to an account is added to its teller and branch, and in the history.
 SUMS = ("select (select sum(abalance) from pgbench_accounts) = h.s and (select sum(tbalance) from pgbench_tellers) = h.s "
@@ -39,6 +39,7 @@ def postgres_recovers(case):
     p = guests.start(disks, NEW + "echo ready; wait")
     os.kill(case.kernel_pid(p.guest), signal.SIGKILL)
     p.wait(60)
-    r = guests.run(disks, SERVER + f"server start; sql '{SUMS}'; server stop; grep -c 'redo done' /srv/pg/log")
+    r = guests.run(disks, SERVER + f"server start; sql '{SUMS}'; server stop; grep -c 'redo done' /srv/pg/log",
+                   timeout=300)
     case.true(f"the sums: {r.out}", re.fullmatch(r"t\n[1-9]\d*\n", r.out))
     check(case, path)

@@ -95,8 +95,8 @@ def root_on_a_disk_lost(case):
         below = harness.descendants(p.pid)
         os.kill(one(p, victim), signal.SIGKILL)
         case.true(f"weir run says that all was well without {victim}", p.wait(60) != 0)
-        left = [harness.stat_fields(pid) for pid in below if not gone(pid)]
-        case.equal("processes that are left", left, [])
+        harness.wait_until(lambda: all(map(gone, below)), 20)
+        case.equal("processes that are left", [harness.stat_fields(pid) for pid in below if not gone(pid)], [])
         case.equal("what was synced", run(guests, path, "cat /srv/kept").out, "kept\n")
         check(case, path)
 

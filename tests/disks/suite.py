@@ -431,17 +431,15 @@ def one_copy_of_a_base(case):
     running = []
     for i in range(10):
         disk(case, "create", "--backing", base, f"{base}.{i}")
-        name = case.ctx.unique()
-        p = guests.start({"0.cow": f"{base}.{i}", "0.direct": "no"}, SHELL, options=["-n", name])
-        running.append((p, name))
-    listed = {g["name"]: g["kernel_pid"] for g in json.loads(case.status(case.weir("list", "--json"), 0).out)}
+        running.append(guests.start({"0.cow": f"{base}.{i}", "0.direct": "no"}, SHELL))
+    kernels = [case.kernel_pid(p.guest) for p in running]
     # Buffers are there from the first megabyte on, however many follow.
-    for p, _ in running:
+    for p in running:
         tell(p, "dd if=/dev/ubd0 of=/dev/null bs=1M count=1 iflag=direct 2>/dev/null; echo read")
-    before = sum(private_kib(listed[name]) for _, name in running)
-    sums = {tell(p, "dd if=/dev/ubd0 bs=1M iflag=direct 2>/dev/null | cksum") for p, _ in running}
+    before = sum(map(private_kib, kernels))
+    sums = {tell(p, "dd if=/dev/ubd0 bs=1M iflag=direct 2>/dev/null | cksum") for p in running}
     case.equal("what they read", sums, {subprocess.run(["cksum"], stdin=open(base, "rb"), capture_output=True,
                                                        text=True, check=True).stdout.rstrip("\n")})
-    more = sum(private_kib(listed[name]) for _, name in running) - before
+    more = sum(map(private_kib, kernels)) - before
     copies = (cached_pages(base) * 4096 + max(more, 0) * 1024) / size
     case.true(f"{copies:.2f} copies, at most 1.1", copies <= 1.1)
