@@ -26,10 +26,10 @@ def base(case):
 
 
 def boot(case, ubd0):
-    """On one CPU, as its kernel wants."""
+    """On one CPU, as its kernel wants; what it keeps of itself goes with the test, not into a home."""
     cpu = min(os.sched_getaffinity(0))
     case.status(case.command(["taskset", "-c", str(cpu), shutil.which("linux.uml"), "mem=64M", "ubd0=" + ubd0, "root=/dev/ubda",
-                              "rw", "init=/bin/go", "con=null", "con0=fd:0,fd:1"], timeout=110), 0)
+                              "rw", "init=/bin/go", "con=null", "con0=fd:0,fd:1", f"uml_dir={case.directory()}/"], timeout=110), 0)
 
 
 @test("disks")
