@@ -494,5 +494,7 @@ def find_trace(text, name):
     return harness.tail(text[start:start + 3000].split("\n======")[0], 25)
 
 
-for module in ("test_os", "test_posix", "test_subprocess", "test_threading", "test_signal", "test_socket"):
-    harness.add("real", module.replace("_", "-"), python_tests(module))
+# Tests that measure how long things took want the machine to themselves.
+TIMED = ("test_subprocess", "test_threading", "test_signal", "test_socket")
+for module in ("test_os", "test_posix", *TIMED):
+    harness.add("real", module.replace("_", "-"), python_tests(module), serial=module in TIMED)
