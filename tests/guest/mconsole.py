@@ -12,6 +12,7 @@ import struct
 import subprocess
 
 import harness
+from disk_guests import named
 from harness import Failed, need, test
 
 ALL = ("root", "user", "single")
@@ -77,18 +78,6 @@ def answer_of(p):
     return tuple(json.loads(lines[0]))
 
 
-def stats(case, name):
-    return json.loads(case.status(case.weir("stats", "--json", name), 0).out)
-
-
-def comm(pid):
-    try:
-        with open(f"/proc/{pid}/comm") as f:
-            return f.read().rstrip("\n")
-    except OSError:
-        return None
-
-
 class Stock:
     """uml_mconsole, one command at a time."""
 
@@ -137,18 +126,18 @@ def mconsole_stop_and_go(case):
     stock = Stock(case, name)
     stock.err("go", "Not stopped")
     case.equal("stop", stock.ok("stop"), "stopped")
-    case.equal("state", stats(case, name)["guest"]["state"], "paused")
+    case.equal("state", case.stats(name)["guest"]["state"], "paused")
     stock.err("proc uptime", "paused")
     stock.ok("version")
     stock.ok("go")
-    case.equal("state", stats(case, name)["guest"]["state"], "running")
+    case.equal("state", case.stats(name)["guest"]["state"], "running")
 
 
 @test("commands", users=ALL)
 def mconsole_ends(case):
     name = case.detached("/bin/sleep", "1000")
     stock = Stock(case, name)
-    kernel = stats(case, name)["guest"]["kernel_pid"]
+    kernel = case.kernel_pid(name)
 
     def another():
         r = case.weir("stats", "--json", name)
@@ -178,9 +167,9 @@ def mconsole_memory(case):
     stock.ok("config mem=+16M")
     case.equal("config mem", stock.ok("config mem"), str(272 << 20))
     stock.ok("config mem=-32M")
-    case.equal("weir mem", stats(case, name)["memory"]["limit_bytes"], 240 << 20)
+    case.equal("weir mem", case.stats(name)["memory"]["limit_bytes"], 240 << 20)
     stock.err("config mem=-500M", "floor")
-    case.true("it is not below", int(stock.ok("config mem")) >= stats(case, name)["memory"]["floor_bytes"])
+    case.true("it is not below", int(stock.ok("config mem")) >= case.stats(name)["memory"]["floor_bytes"])
     case.status(case.weir("exec", name, "--", "/bin/true"), 0)
     stock.err("config mem=500M", r"mem=\+SIZE")
 
@@ -209,7 +198,7 @@ def mconsole_disks(case):
     stock.ok("remove ubd1")
     stock.ok("remove ubd2")
     stock.err("remove ubd1", "no disk 1")
-    case.equal("weir stats", stats(case, name)["disks"], [])
+    case.equal("weir stats", case.stats(name)["disks"], [])
 
 
 @test("commands", users=("root", "user"))
@@ -260,7 +249,7 @@ def mconsole_is_the_owners(case):
     err, pieces, text = json.loads(r.out)
     case.equal("root's halt", (err, pieces), (1, 1))
     case.matches("the answer", text, "only the owner")
-    case.equal("state", stats(case, name)["guest"]["state"], "running")
+    case.equal("state", case.stats(name)["guest"]["state"], "running")
 
 
 @test("commands", users=("root",))
@@ -281,8 +270,7 @@ def mconsole_slow_answers_block_nobody(case):
     p.stdin.flush()
     case.equal("the guest's output", p.stdout.readline(), b"line\n")
     case.true("nobody has an answer yet", all(w.poll() is None for w in waiting))
-    worker = next(pid for pid in harness.descendants(p.pid) if comm(pid) == "weir-mconsole")
-    os.kill(worker, signal.SIGKILL)
+    os.kill(named(p, "weir-mconsole")[0], signal.SIGKILL)
     case.true("who asked a worker that is killed is told", harness.wait_until(lambda: any(w.poll() is not None for w in waiting), 30))
     case.status(case.weir("kill", p.guest), 0)
     p.wait(30)
@@ -293,12 +281,11 @@ def mconsole_slow_answers_block_nobody(case):
 @test("commands", users=("root",))
 def mconsole_leaves_nothing(case):
     name = case.detached("/bin/sleep", "1000")
-    kernel = stats(case, name)["guest"]["kernel_pid"]
-    with open(f"/proc/{kernel}/stat") as f:
-        monitor = int(f.read().rsplit(")", 1)[1].split()[1])
+    kernel = case.kernel_pid(name)
+    monitor, _, _ = harness.stat_fields(kernel)
     path = socket_of(case, name)
     case.true("the socket is there", os.path.exists(path))
     os.kill(monitor, signal.SIGKILL)
     case.true("the guest ends with its monitor",
               harness.wait_until(lambda: not re.search(rf"(?m)^{name} ", case.weir("list").out), 20))
-    case.true("nothing is left", not os.path.exists(os.path.dirname(path)))
+    case.true("nothing is left", harness.wait_until(lambda: not os.path.exists(os.path.dirname(path)), 20))

@@ -109,7 +109,7 @@ def devices_in_stats(case):
     send = "import socket; s = socket.socket(2, 2); " \
            "s.setsockopt(1, 6, 1); [s.sendto(b'x', ('10.7.0.255', 9)) for i in range(50)]"
     case.status(case.weir("exec", name, "--", PYTHON, "-c", send), 0)
-    nets = json.loads(case.status(case.weir("stats", name, "--json"), 0).out)["nets"]
+    nets = case.stats(name)["nets"]
     case.equal("devices", [(n["name"], n["backend"], n["rx_frames"], n["drops"]) for n in nets], [("eth1", "none", 0, 0)])
     case.true(f"{nets[0]['tx_frames']} frames sent", nets[0]["tx_frames"] >= 50)
 
