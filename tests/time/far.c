@@ -7,7 +7,8 @@
  *
  * The host takes what is beyond the end of time for that end (timespec64_to_ktime()).
  * In 64 bits of nanoseconds 2^55 s are 0 and 18446744074 s are 0.29 s, a deadline that
- * is over or a period to divide by. Nothing here waits for a clock: it may stand still.
+ * is over or a period to divide by. Nothing here waits for a clock, which may stand
+ * still: only the time on a CPU is the host's.
  */
 #include <errno.h>
 #include <limits.h>
@@ -131,6 +132,7 @@ static const struct {
 	{ "semtimedop", for_semtimedop },
 	{ "sigtimedwait", for_signal },
 };
+#define NWAITS (sizeof(waits) / sizeof(waits[0]))
 
 static int sleeps(pid_t pid)
 {
@@ -147,24 +149,56 @@ static int sleeps(pid_t pid)
 	return state && state[2] == 'S';
 }
 
-/* One who has slept at as many looks waits. */
-static void wait_far(int which, time_t sec)
+static pid_t begin_wait(int which, time_t sec)
 {
 	struct timespec ts = { .tv_sec = sec };
-	int status = 0, looks = 0;
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		waits[which].wait(&ts);
 		_exit(0);
 	}
-	while (looks < LOOKS && waitpid(pid, &status, WNOHANG) == 0)
-		looks += sleeps(pid);
-	if (looks == LOOKS) {
-		kill(pid, SIGKILL);
-		waitpid(pid, &status, 0);
+	return pid;
+}
+
+/* It sleeps at as many looks, or is over. */
+static void await_sleep(pid_t pid)
+{
+	siginfo_t si = {};
+
+	for (int looks = 0; looks < LOOKS && si.si_pid == 0; looks += sleeps(pid))
+		waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT);
+}
+
+/* Of a CPU, which takes at least as long whatever the clocks do. */
+static void spend(double seconds)
+{
+	clock_t end = clock() + seconds * CLOCKS_PER_SEC;
+
+	while (clock() < end)
+		;
+}
+
+static void waits_far(time_t sec)
+{
+	pid_t pid[NWAITS];
+
+	for (size_t i = 0; i < NWAITS; i++)
+		pid[i] = begin_wait(i, sec);
+	for (size_t i = 0; i < NWAITS; i++)
+		await_sleep(pid[i]);
+	/* What 64 bits of nanoseconds leave of it may be a wait, too, but not for long. */
+	if ((int64_t)((uint64_t)sec * 1000000000) > 0)
+		spend(0.5);
+	for (size_t i = 0; i < NWAITS; i++) {
+		int status = 0;
+
+		if (waitpid(pid[i], &status, WNOHANG) == 0) {
+			kill(pid[i], SIGKILL);
+			waitpid(pid[i], &status, 0);
+		}
+		printf("%s, %lld: %s\n", waits[i].name, (long long)sec, WIFSIGNALED(status) ? "waits" : "is over");
 	}
-	printf("%s, %lld: %s\n", waits[which].name, (long long)sec, WIFSIGNALED(status) ? "waits" : "is over");
 }
 
 /* ---- timers ---------------------------------------------------------------- */
@@ -268,10 +302,8 @@ int main(void)
 		itimer_far(seconds[i]);
 		socket_far(seconds[i]);
 		fflush(stdout);
-		for (size_t j = 0; j < sizeof(waits) / sizeof(waits[0]); j++) {
-			wait_far(j, seconds[i]);
-			fflush(stdout);
-		}
+		waits_far(seconds[i]);
+		fflush(stdout);
 	}
 	semctl(sem, 0, IPC_RMID);
 	puts("far: over");
