@@ -196,7 +196,6 @@ static bool is_set_again(int fd, int seconds)
 	return false;
 }
 
-/* By a process that is gone; it is waited for after the change. */
 #define MANY 16400	/* more than the guest kernel remembers (SOCK_TIMEOUTS_MAX) */
 
 static void do_socket(int seconds);
@@ -216,6 +215,7 @@ static void do_sockets(int seconds)
 	do_socket(seconds);
 }
 
+/* By a process that is gone; it is waited for after the change. */
 static void do_socket(int seconds)
 {
 	struct timeval tv = { seconds, 0 };
