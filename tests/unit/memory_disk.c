@@ -107,7 +107,7 @@ static int run(int fd, const char *program, const char *const options[], char *t
 {
 	const char *argv[32] = { program };
 	char path[32], full[64];
-	int out = memfd_create("output", MFD_CLOEXEC), status, n = 1;
+	int out = memfd_create("output", MFD_CLOEXEC), status = 0, n = 1;
 	ssize_t len;
 	pid_t pid;
 
