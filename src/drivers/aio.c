@@ -109,6 +109,16 @@ static bool harvest(struct aio_host *h)
 	return n == HARVEST;
 }
 
+static void end_all(struct aio_host *h)
+{
+	struct aio_request *rq;
+
+	while ((rq = h->ended)) {
+		h->ended = rq->next_ended;
+		rq->done(rq, rq->ret);
+	}
+}
+
 /*
  * A host's disk may end many requests at once. If all were done() first, it would have
  * nothing to do until then: who waited for the first may long have asked for more. So
@@ -117,17 +127,14 @@ static bool harvest(struct aio_host *h)
 static void handle(struct kernel *k, struct event_source *src, uint32_t events)
 {
 	struct aio_host *h = (struct aio_host *)((char *)src - offsetof(struct aio_host, event));
-	struct aio_request *rq;
 	uint64_t count;
 
-	while ((rq = h->ended)) {
-		h->ended = rq->next_ended;
-		rq->done(rq, rq->ret);
-	}
+	end_all(h);
 	if (harvest(h))
 		return;
 	host_read(src->fd, &count, sizeof(count));
 	/* Those that ended before it was read: nothing will tell of them again. */
+	end_all(h);
 	while (harvest(h))
 		;
 }
