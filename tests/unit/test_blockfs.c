@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_blockfs.c - ext2, ext3 and ext4 on a disk: commits, the journal, links
+ * test_blockfs.c - ext2, ext3 and ext4 on a disk: links, files, transfers
  *
  * FUSE is not here: what its requests lead to is called.
  */
@@ -11,189 +11,18 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "drivers/blockfs_jbd2.h"
+#include "blockfs_disk.h"
 #include "kernel/util.h"
-#include "memory_disk.h"
 
 #define SIZE (16u << 20)
 
-/* Blocks of 1 KiB: the smallest journal has 1024 of them. */
-static const char *const ext4[] = { "-t", "ext4", "-b", "1024", "-J", "size=1", "-E", "lazy_itable_init=0", NULL };
-
-static const struct new_inode a_file = { .mode = S_IFREG | 0644 };
 static const struct new_inode a_dir = { .mode = S_IFDIR | 0755 };
-
-/* ---- disks, and what is on them -------------------------------------------- */
-
-static int try_open(int disk, struct blockfs **ret)
-{
-	struct blockfs_options opt = { .type = "ext4", .disk = disk };
-	struct disk_error why;
-
-	return blockfs_open(&opt, ret, &why);
-}
-
-static struct blockfs *open_disk(int disk)
-{
-	struct blockfs *b = NULL;
-
-	assert_int_equal(try_open(disk, &b), 0);
-	return b;
-}
-
-static struct blockfs *make(struct memory_disk *d)
-{
-	if (!memory_disk_make(d, SIZE, ext4))
-		skip();
-	return open_disk(d->fd);
-}
-
-/* Power fails: what was not committed is lost. */
-static void crash(struct blockfs *b)
-{
-	b->broken = true;
-	blockfs_close(b);
-}
-
-static uint32_t create(struct blockfs *b, const char *name, const struct new_inode *n)
-{
-	uint32_t ino = 0;
-
-	assert_int_equal(blockfs_create(b, EXT2_ROOT_INO, name, n, &ino), 0);
-	return ino;
-}
-
-static bool has(struct blockfs *b, const char *name)
-{
-	return dir_has_not(b, EXT2_ROOT_INO, name) == -EEXIST;
-}
-
-static void check(int disk)
-{
-	static char text[20000];
-
-	if (memory_disk_e2fsck(disk, "-fn", text, sizeof(text)) > 0)
-		fail_msg("e2fsck: %s", text);
-}
-
-/* ---- the journal -------------------------------------------------------------- */
-
-/* The last write of a block of the journal of this type; or 0. */
-static unsigned last_of_journal(const struct memory_disk *d, uint32_t type)
-{
-	unsigned at = d->n;
-
-	while (at > 0 && (d->op[at - 1].len < sizeof(struct j_header) ||
-			  get_be32(d->op[at - 1].data) != JOURNAL_MAGIC ||
-			  get_be32(d->op[at - 1].data + 4) != type))
-		at--;
-	return at;
-}
-
-/* A commit block of which a part reached the disk ends the journal, as none would. */
-static void test_torn_commit(void **state)
-{
-	struct memory_disk d;
-	struct blockfs *b = make(&d);
-	unsigned at;
-	char byte;
-	int cut;
-
-	create(b, "a", &a_file);
-	assert_int_equal(blockfs_commit(b), 0);
-	create(b, "b", &a_file);
-	assert_int_equal(blockfs_commit(b), 0);
-	crash(b);
-	/* It, and the super block that names the transaction. */
-	at = last_of_journal(&d, J_COMMIT);
-	assert_in_range(at, 1, d.n - 1);
-	assert_int_equal(get_be32(d.op[at].data + 4), J_SUPER_V2);
-	cut = memory_disk_cut(&d, at + 1, DISK_SECTOR, 0);
-	byte = d.op[at - 1].data[offsetof(struct j_commit, csum)] ^ 1;
-	assert_int_equal(pwrite(cut, &byte, 1, d.op[at - 1].offset + offsetof(struct j_commit, csum)), 1);
-	b = open_disk(cut);
-	assert_true(has(b, "a"));
-	assert_false(has(b, "b"));
-	assert_int_equal(blockfs_close(b), 0);
-	check(cut);
-	close(cut);
-	memory_disk_free(&d);
-}
-
-/* More than the journal holds: what was synced is there all the same. */
-static void test_commit_beyond_journal(void **state)
-{
-	struct memory_disk d;
-	struct blockfs *b = make(&d);
-	char name[16];
-	int cut;
-
-	for (unsigned i = 0; i < 700; i++) {
-		snprintf(name, sizeof(name), "d%u", i);
-		create(b, name, &a_dir);
-	}
-	assert_true(b->cache.dirty.n > b->journal.n / 2);
-	assert_int_equal(blockfs_commit(b), 0);
-	/* Nothing is left to be lost. */
-	assert_int_equal(d.op[d.n - 1].len, 0);
-	cut = memory_disk_cut(&d, d.n, DISK_SECTOR, 7);
-	crash(b);
-	b = open_disk(cut);
-	assert_true(has(b, "d0") && has(b, "d699"));
-	assert_int_equal(blockfs_close(b), 0);
-	check(cut);
-	close(cut);
-	memory_disk_free(&d);
-}
-
-/* A journal may hold a super block that is another than the one with which it was found. */
-static void replay_super(void (*change)(struct ext2_super_block *es), int answer)
-{
-	struct memory_disk d;
-	struct blockfs *b = make(&d);
-	struct block *super;
-	int ret;
-
-	super = block_get(&b->cache, 1, &ret);
-	assert_non_null(super);
-	change((struct ext2_super_block *)super->data);
-	ext2fs_superblock_csum_set(b->fs, (struct ext2_super_block *)super->data);
-	assert_int_equal(journal_write(b, &super, 1), 0);
-	crash(b);
-	assert_int_equal(try_open(d.fd, &b), answer);
-	memory_disk_free(&d);
-}
-
-static void larger_blocks(struct ext2_super_block *es)
-{
-	es->s_log_block_size = es->s_log_cluster_size = 2;
-	es->s_first_data_block = 0;
-}
-
-static void more_blocks(struct ext2_super_block *es)
-{
-	ext2fs_blocks_count_set(es, ext2fs_blocks_count(es) + 4096);
-}
-
-static void a_feature(struct ext2_super_block *es)
-{
-	ext2fs_set_feature_encrypt(es);
-}
-
-static void test_replayed_super(void **state)
-{
-	replay_super(larger_blocks, -EUCLEAN);
-	replay_super(more_blocks, -EUCLEAN);
-	replay_super(a_feature, -EINVAL);
-}
 
 /* ---- links ---------------------------------------------------------------------- */
 
@@ -219,7 +48,7 @@ static void test_too_many_links(void **state)
 {
 	const unsigned root = EXT2_ROOT_INO;
 	struct memory_disk d;
-	struct blockfs *b = make(&d);
+	struct blockfs *b = make(&d, SIZE, with_extents);
 	uint32_t full = create(b, "full", &a_dir), other = create(b, "other", &a_dir), in, ino;
 
 	assert_int_equal(blockfs_create(b, full, "in", &a_dir, &in), 0);
@@ -244,7 +73,7 @@ static void test_too_many_links(void **state)
 static void test_uncounted_links(void **state)
 {
 	struct memory_disk d;
-	struct blockfs *b = make(&d);
+	struct blockfs *b = make(&d, SIZE, with_extents);
 	uint32_t many = create(b, "many", &a_dir), ino;
 
 	set_links(b, many, 1);
@@ -262,7 +91,7 @@ static void test_uncounted_links(void **state)
 static void test_failed_write_to_reserved(void **state)
 {
 	struct memory_disk d;
-	struct blockfs *b = make(&d);
+	struct blockfs *b = make(&d, SIZE, with_extents);
 	uint32_t ino = create(b, "a", &a_file);
 	char data[1024] = "x";
 	struct inode i;
@@ -292,7 +121,7 @@ static void test_read_ahead(void **state)
 	enum { PART = 64 * 1024, PARTS = 8 };
 	static char data[PART];
 	struct memory_disk d;
-	struct blockfs *b = make(&d);
+	struct blockfs *b = make(&d, SIZE, with_extents);
 	uint32_t ino = create(b, "a", &a_file);
 	unsigned ahead = 0;
 	struct inode i;
@@ -328,7 +157,7 @@ static void test_failed_transfer(void **state)
 {
 	int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct memory_disk d;
-	struct blockfs *b = make(&d);
+	struct blockfs *b = make(&d, SIZE, with_extents);
 	uint32_t ino = create(b, "a", &a_file);
 	char data[1024] = "x";
 	struct inode i;
@@ -380,9 +209,6 @@ static void test_seek_in_sparse_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_torn_commit),
-		cmocka_unit_test(test_commit_beyond_journal),
-		cmocka_unit_test(test_replayed_super),
 		cmocka_unit_test(test_too_many_links),
 		cmocka_unit_test(test_uncounted_links),
 		cmocka_unit_test(test_failed_write_to_reserved),
