@@ -60,6 +60,9 @@ static int check_super(struct journal *j, struct disk_error *why)
 	j->incompat = type == J_SUPER_V2 ? be32toh(s->incompat) : 0;
 	if (j->incompat & ~J_KNOWN || (type == J_SUPER_V2 && s->fc_blocks))
 		return disk_fail(why, -EINVAL, "its journal has features that weir does not know: run e2fsck, then tune2fs -O ^fast_commit");
+	/* Its commit blocks may have come before what they speak of. */
+	if (s->start && j->incompat & J_ASYNC && !has_csum(j))
+		return disk_fail(why, -EUCLEAN, "its journal was written asynchronously, without checksums: run e2fsck");
 	if (!has_csum(j))
 		return 0;
 	j->seed = crc32c(~0u, s->uuid, sizeof(s->uuid));

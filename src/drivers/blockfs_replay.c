@@ -181,7 +181,7 @@ static int step(struct replay *r)
 		ret = walk_tags(r);
 		return ret < 0 ? ret : ret + 1;
 	case J_REVOKE:
-		ret = r->pass == 1 ? add_revoked(r) : 0;
+		ret = r->pass < 2 ? add_revoked(r) : 0;
 		return ret < 0 ? ret : 1;
 	case J_COMMIT:
 		ret = commit_valid(r);
@@ -200,12 +200,15 @@ static int replay_pass(struct replay *r)
 	uint32_t used = 0;
 	int n = 1;
 
+	/* Read in the first pass too: what is revoked by a bad one is not known, so that ends the journal. */
+	if (r->pass < 2)
+		r->nrevoked = 0;
 	r->at = be32toh(j->super->start);
 	r->seq = j->seq;
 	while (n > 0 && used < j->n && (r->pass == 0 || r->seq != r->end)) {
 		n = step(r);
 		/* What is not whole was not committed: its end is the end. */
-		if (n < 0 && (n != -EUCLEAN || r->pass == 2))
+		if (n < 0 && (n != -EUCLEAN || r->pass > 0))
 			return n;
 		r->at = after(j, r->at, MAX(n, 0));
 		used += MAX(n, 0);

@@ -128,12 +128,113 @@ static void test_replayed_super(void **state)
 	replay_super(a_feature, -EINVAL);
 }
 
+/* A block that no file has, and what is in it. */
+enum { FREE = 15000, OTHER };
+
+static char first_byte(int disk, unsigned nr)
+{
+	char byte;
+
+	assert_int_equal(pread(disk, &byte, 1, (off_t)nr * 1024), 1);
+	return byte;
+}
+
+static void journal_byte(struct blockfs *b, unsigned nr, char byte)
+{
+	int ret;
+	struct block *k = block_get(&b->cache, nr, &ret);
+
+	assert_non_null(k);
+	memset(k->data, byte, 1024);
+	assert_int_equal(journal_write(b, &k, 1), 0);
+	block_forget(&b->cache, nr);
+}
+
+/* A revoke block for @nr, in the transaction @seq. */
+static void journal_revoke(struct blockfs *b, uint32_t at, uint32_t seq, unsigned nr, bool good)
+{
+	const struct journal *j = &b->journal;
+	char buf[1024] = "";
+
+	put_be32(buf, JOURNAL_MAGIC);
+	put_be32(buf + 4, J_REVOKE);
+	put_be32(buf + 8, seq);
+	put_be32(buf + 12, 16 + (j->incompat & J_64BIT ? 8 : 4));
+	put_be32(buf + 16 + (j->incompat & J_64BIT ? 4 : 0), nr);
+	put_be32(buf + j->size - 4, crc32c(j->seed, buf, j->size) ^ !good);
+	assert_int_equal(journal_write_at(b, at, buf), 0);
+}
+
+/* One transaction writes a block, the next revokes that and writes another one. */
+static void replay_revoked(bool good, char in_free, char in_other)
+{
+	struct memory_disk d;
+	struct blockfs *b = make(&d, SIZE, with_extents);
+	struct journal *j = &b->journal;
+	char buf[1024];
+	uint32_t seq, half = (j->n - j->first) / 2;
+
+	assert_true(has_csum(j));
+	j->seq += j->seq & 1;
+	seq = j->seq;
+	journal_byte(b, FREE, 'a');
+	journal_byte(b, OTHER, 'b');
+	/* Ours lie in halves of their own; these follow each other. */
+	for (unsigned k = 0; k < 3; k++) {
+		assert_int_equal(journal_read_at(b, j->first + half + k, buf), 0);
+		assert_int_equal(journal_write_at(b, j->first + 4 + k, buf), 0);
+	}
+	journal_revoke(b, j->first + 3, seq + 1, FREE, good);
+	j->seq = seq;
+	assert_int_equal(journal_mark(b, false), 0);
+	crash(b);
+	b = open_disk(d.fd);
+	assert_int_equal(first_byte(d.fd, FREE), in_free);
+	assert_int_equal(first_byte(d.fd, OTHER), in_other);
+	crash(b);
+	memory_disk_free(&d);
+}
+
+/* If it cannot be told what a transaction revokes, the journal ends before it. */
+static void test_revoked(void **state)
+{
+	replay_revoked(true, 0, 'b');
+	replay_revoked(false, 'a', 0);
+}
+
+/* Without checksums nobody knows what of such a journal reached the disk. */
+static void replay_async(bool empty, int answer)
+{
+	struct memory_disk d;
+	struct blockfs *b = make(&d, SIZE, with_extents);
+	struct j_super *s = b->journal.super;
+
+	assert_int_equal(journal_mark(b, empty), 0);
+	s->incompat = htobe32(J_ASYNC);
+	assert_int_equal(journal_write_at(b, 0, s), 0);
+	crash(b);
+	assert_int_equal(try_open(d.fd, &b), answer);
+	if (answer == 0) {
+		assert_int_equal(blockfs_close(b), 0);
+		check(d.fd);
+	}
+	memory_disk_free(&d);
+}
+
+static void test_async_journal(void **state)
+{
+	replay_async(false, -EUCLEAN);
+	replay_async(true, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_torn_commit),
 		cmocka_unit_test(test_commit_beyond_journal),
 		cmocka_unit_test(test_replayed_super),
+		cmocka_unit_test(test_revoked),
+		cmocka_unit_test(test_async_journal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
