@@ -38,8 +38,11 @@ static void end(struct data_io *d, struct transfer *t, long ret)
 {
 	bool whole = ret == (long)t->len;
 
-	if (t->state == TRANSFER_WRITING && !whole && !d->error)
-		d->error = ret < 0 ? ret : -EIO;
+	/* Perhaps it only wanted less at a time, or is better by now. */
+	if (t->state == TRANSFER_WRITING && !whole) {
+		ret = block_io_write(d->fd, t->buf, t->len, t->off);
+		d->error = d->error ?: ret;
+	}
 	/* Who reads it meets the error itself. */
 	t->state = t->state == TRANSFER_READING && whole ? TRANSFER_READ : TRANSFER_NONE;
 }

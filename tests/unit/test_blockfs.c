@@ -176,6 +176,32 @@ static void test_failed_transfer(void **state)
 	memory_disk_free(&d);
 }
 
+/* It takes it the second time: nobody notices. */
+static void test_transfer_once_more(void **state)
+{
+	int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct memory_disk d;
+	struct blockfs *b = make(&d, SIZE, with_extents);
+	uint32_t ino = create(b, "a", &a_file);
+	char data[1024] = "x", *got;
+	struct inode i;
+
+	assert_int_equal(ftruncate(sealed, SIZE), 0);
+	assert_int_equal(fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	assert_int_equal(inode_read(b, ino, &i), 0);
+	b->data.fd = sealed;
+	assert_int_equal(file_write(b, &i, 0, data, sizeof(data)), sizeof(data));
+	b->data.fd = d.fd;
+	assert_int_equal(inode_write(b, &i), 0);
+	assert_int_equal(blockfs_commit(b), 0);
+	assert_int_equal(file_read(b, &i, 0, sizeof(data), &got), sizeof(data));
+	assert_memory_equal(got, data, sizeof(data));
+	assert_int_equal(blockfs_close(b), 0);
+	check(d.fd);
+	close(sealed);
+	memory_disk_free(&d);
+}
+
 /* Sought in without looking at each of its blocks, which are a thousand million. */
 static void test_seek_in_sparse_file(void **state)
 {
@@ -215,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_seek_in_sparse_file),
 		cmocka_unit_test(test_read_ahead),
 		cmocka_unit_test(test_failed_transfer),
+		cmocka_unit_test(test_transfer_once_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
