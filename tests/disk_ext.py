@@ -23,10 +23,10 @@ def have(case):
     return Guests(case)
 
 
-def image(case, kind, size="96M", name="image"):
+def image(case, kind, size="96M", name="image", more=()):
     path = os.path.join(case.directory(), name)
     disk(case, "create", "--force", "--size", size, path)
-    case.status(case.command(["/sbin/mke2fs", "-q", "-F", *KINDS[kind], path]), 0)
+    case.status(case.command(["/sbin/mke2fs", "-q", "-F", *KINDS[kind], *more, path]), 0)
     return path
 
 

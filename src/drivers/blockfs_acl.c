@@ -152,7 +152,7 @@ static int drop(struct blockfs *b, uint32_t ino, enum acl_type type)
 {
 	int ret = xattr_remove(b, ino, names[type]);
 
-	return ret == -ENODATA ? 0 : ret;
+	return ret == -ENODATA || ret == -EOPNOTSUPP ? 0 : ret;
 }
 
 int acl_get(struct blockfs *b, uint32_t ino, enum acl_type type, void **ret_value, size_t *ret_len)

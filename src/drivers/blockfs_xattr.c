@@ -39,7 +39,7 @@ int xattr_get(struct blockfs *b, uint32_t ino, const char *name, void **ret_valu
 
 	*ret_value = NULL;
 	if (ret < 0)
-		return ret;
+		return ret == -EOPNOTSUPP ? -ENODATA : ret;
 	ret = blockfs_error(ext2fs_xattr_get(h, name, ret_value, ret_len));
 	ext2fs_xattrs_close(&h);
 	return ret;
@@ -57,7 +57,7 @@ int xattr_list(struct blockfs *b, uint32_t ino, struct text *names)
 	int ret = open_attributes(b, ino, &h);
 
 	if (ret < 0)
-		return ret;
+		return ret == -EOPNOTSUPP ? 0 : ret;
 	ret = blockfs_error(ext2fs_xattrs_iterate(h, add_name, names));
 	ext2fs_xattrs_close(&h);
 	return ret < 0 || text_ok(names) ? ret : -ENOMEM;

@@ -129,6 +129,30 @@ def blockfs_large_writes(case):
     check(case, path)
 
 
+@test("disks", users=("root", "user"))
+def blockfs_without_attributes(case):
+    """Of which a file system knows nothing: files are made, changed and refused as on any other."""
+    guests = have(case)
+    for kind, more in (("ext4", ("-O", "^ext_attr")), ("ext2", ("-r", "0", "-O", "none"))):
+        path = image(case, kind, more=more)
+        r = guests.run({"0.image": path}, MOUNT + """chmod 755 /tmp/m; cd /tmp/m; touch a; mkdir d; echo in >d/b; chmod 640 a; chmod 700 d
+            stat -c '%n %a' a d; cat d/b
+            other='setpriv --reuid 1 --regid 1 --clear-groups'
+            $other cat a 2>&1 | grep -o 'Permission denied'; $other ls d 2>&1 | grep -o 'Permission denied'
+            chmod 644 a; $other cat a && echo read
+            python3 -c '
+import errno, os
+print(os.listxattr("a"))
+try:
+    os.setxattr("a", "user.key", b"value")
+except OSError as e:
+    print(errno.errorcode[e.errno])'
+            cd /; umount /tmp/m""")
+        case.equal(kind, r.out.splitlines(), ["a 640", "d 700", "in", "Permission denied", "Permission denied", "read",
+                                              "[]", "ENOTSUP"])
+        check(case, path)
+
+
 @test("disks")
 def blockfs_full(case):
     """No space is said in time to be heard, and all of it comes back."""
