@@ -71,7 +71,7 @@ static int fill_blocks(struct blockfs *b, struct inode *i, uint64_t at, uint64_t
 		if (!err)
 			block_forget(&b->cache, place);
 	}
-	return blockfs_error(err) ?: inode_write(b, i);
+	return inode_write(b, i) ?: blockfs_error(err);
 }
 
 /* Blocks for the hole of @n at @at. Return: 0, or an error; some may be there then. */
@@ -85,11 +85,9 @@ static int fill_hole(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n
 		blk64_t place, len;
 		errcode_t err = ext2fs_new_range(b->fs, 0, goal_for(b, i, at), MIN(n, most), NULL, &place, &len);
 
-		if (err)
-			return blockfs_error(err);
-		len = MIN(len, MIN(n, most));
+		len = err ? 0 : MIN(len, MIN(n, most));
 		if (len == 0)
-			return -ENOSPC;
+			return inode_write(b, i) ?: blockfs_error(err) ?: -ENOSPC;
 		e.e_pblk = place;
 		e.e_len = len;
 		ext2fs_block_alloc_stats_range(b->fs, place, len, 1);
@@ -110,21 +108,20 @@ static int fill_hole(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n
 	return inode_write(b, i);
 }
 
-/* What was freed since the last commit can be had after another one. */
-static int fill(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n, bool unwritten)
+/* What was freed since the last commit can be had after another one. Not while there are
+ * blocks at @at whose bytes, of others until now, are not written: after a crash they would
+ * be this file's. */
+static int fill(struct blockfs *b, struct inode *i, uint64_t at, uint64_t n)
 {
-	int ret = fill_hole(b, i, at, n, unwritten);
+	int ret = fill_hole(b, i, at, n, false), mapped;
 	struct extent e;
 
-	if (ret != -ENOSPC || !b->nfreed)
+	if (ret != -ENOSPC)
 		return ret;
-	ret = blockfs_commit(b);
-	for (uint64_t k = 0; ret == 0 && k < n; k += e.n) {
-		ret = file_map(b, i, at + k, n - k, &e);
-		if (ret == 0 && !e.place)
-			ret = fill_hole(b, i, at + k, e.n, unwritten);
-	}
-	return ret;
+	mapped = file_map(b, i, at, 1, &e);
+	if (mapped < 0 || e.place)
+		return mapped ?: ret;
+	return blockfs_full(b, ret) ? fill_hole(b, i, at, n, false) : ret;
 }
 
 /* Reserved blocks @at ... have bytes now. */
@@ -260,7 +257,7 @@ static ssize_t write_some(struct blockfs *b, struct inode *i, uint64_t off, cons
 
 	fresh = ret == 0 && (!e.place || e.unwritten);
 	if (ret == 0 && !e.place) {
-		int full = fill(b, i, at, e.n, false);
+		int full = fill(b, i, at, e.n);
 
 		/* What there was room for is written. */
 		ret = full == -ENOSPC ? 0 : full;
@@ -299,15 +296,15 @@ ssize_t file_write(struct blockfs *b, struct inode *i, uint64_t off, const char 
 
 	while (n >= 0 && done < len) {
 		n = write_some(b, i, off + done, data + done, len - done);
-		if (n > 0)
-			done += n;
-	}
-	if (done > 0) {
-		int ret = grow(b, i, off + done);
+		if (n > 0) {
+			/* Each time: room for more may take a commit. */
+			int ret = grow(b, i, off + (done += n));
 
-		return ret < 0 ? ret : (ssize_t)done;
+			if (ret < 0)
+				return ret;
+		}
 	}
-	return n;
+	return done > 0 ? (ssize_t)done : n;
 }
 
 /* ---- sizes ------------------------------------------------------------------ */
@@ -400,7 +397,7 @@ int file_punch(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len)
 	return ret;
 }
 
-int file_reserve(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len)
+static int reserve(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len)
 {
 	unsigned size = b->fs->blocksize;
 	uint64_t at = off / size, last = (off + len + size - 1) / size;
@@ -412,9 +409,16 @@ int file_reserve(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len)
 	for (; ret == 0 && at < last; at += e.n) {
 		ret = file_map(b, i, at, last - at, &e);
 		if (ret == 0 && !e.place)
-			ret = fill(b, i, at, e.n, true);
+			ret = fill_hole(b, i, at, e.n, true);
 	}
 	return ret;
+}
+
+int file_reserve(struct blockfs *b, struct inode *i, uint64_t off, uint64_t len)
+{
+	int ret = reserve(b, i, off, len);
+
+	return blockfs_full(b, ret) ? reserve(b, i, off, len) : ret;
 }
 
 int64_t file_seek(struct blockfs *b, struct inode *i, uint64_t off, bool hole)

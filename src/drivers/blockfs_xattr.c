@@ -89,7 +89,7 @@ static bool has(struct ext2_xattr_handle *h, const char *name)
 	return !err;
 }
 
-int xattr_set(struct blockfs *b, uint32_t ino, const char *name, const void *value, size_t size, int flags)
+static int set(struct blockfs *b, uint32_t ino, const char *name, const void *value, size_t size, int flags)
 {
 	struct ext2_xattr_handle *h;
 	int ret = open_attributes(b, ino, &h);
@@ -103,6 +103,13 @@ int xattr_set(struct blockfs *b, uint32_t ino, const char *name, const void *val
 	else
 		ret = blockfs_error(ext2fs_xattr_set(h, name, value, size));
 	return write_attributes(b, ino, h, ret);
+}
+
+int xattr_set(struct blockfs *b, uint32_t ino, const char *name, const void *value, size_t size, int flags)
+{
+	int ret = set(b, ino, name, value, size, flags);
+
+	return blockfs_full(b, ret) ? set(b, ino, name, value, size, flags) : ret;
 }
 
 int xattr_remove(struct blockfs *b, uint32_t ino, const char *name)
