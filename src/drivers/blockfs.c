@@ -15,7 +15,6 @@
 #if HAVE_EXT2FS
 
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -54,18 +54,6 @@ int dir_has_not(struct blockfs *b, uint32_t dir, const char *name)
 	return ret == -ENOENT ? 0 : ret < 0 ? ret : -EEXIST;
 }
 
-static int touch(struct blockfs *b, uint32_t dir)
-{
-	struct inode i;
-	int ret = inode_read(b, dir, &i);
-
-	if (ret < 0)
-		return ret;
-	inode_touch(b, &i, INODE_MTIME);
-	inode_touch(b, &i, INODE_CTIME);
-	return inode_write(b, &i);
-}
-
 int dir_add(struct blockfs *b, uint32_t dir, const char *name, uint32_t ino, mode_t mode)
 {
 	errcode_t err = ext2fs_link(b->fs, dir, name, ino, type_of(mode));
@@ -75,14 +63,14 @@ int dir_add(struct blockfs *b, uint32_t dir, const char *name, uint32_t ino, mod
 		if (!err)
 			err = ext2fs_link(b->fs, dir, name, ino, type_of(mode));
 	}
-	return err ? blockfs_error(err) : touch(b, dir);
+	return err ? blockfs_error(err) : inode_changed(b, dir, true);
 }
 
 int dir_remove(struct blockfs *b, uint32_t dir, const char *name)
 {
 	errcode_t err = ext2fs_unlink(b->fs, dir, name, 0, 0);
 
-	return err ? blockfs_error(err) : touch(b, dir);
+	return err ? blockfs_error(err) : inode_changed(b, dir, true);
 }
 
 struct change {
@@ -114,7 +102,7 @@ int dir_change(struct blockfs *b, uint32_t dir, const char *name, uint32_t ino, 
 
 	if (err)
 		return blockfs_error(err);
-	return c.done ? touch(b, dir) : -ENOENT;
+	return c.done ? inode_changed(b, dir, true) : -ENOENT;
 }
 
 static int see_entry(ext2_ino_t dir, int entry, struct ext2_dir_entry *d, int offset,

@@ -11,8 +11,6 @@
 
 #include <errno.h>
 #include <linux/falloc.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/statvfs.h>
 
 #include "kernel/util.h"

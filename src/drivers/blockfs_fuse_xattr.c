@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/xattr.h>
 
 #include "kernel/machine/text.h"
 #include "kernel/util.h"

@@ -249,6 +249,8 @@ void inode_set_time(struct blockfs *b, struct inode *i, enum inode_time which,
 		    const struct timespec *ts);
 /* To this moment. */
 void inode_touch(struct blockfs *b, struct inode *i, enum inode_time which);
+/* It has changed at this moment, and (@data) its contents too. Copies of the inode are outdated then. */
+int inode_changed(struct blockfs *b, uint32_t ino, bool data);
 void inode_set_owner(struct inode *i, uint32_t uid, uint32_t gid);
 uint32_t inode_owner(const struct inode *i);
 uint32_t inode_group(const struct inode *i);

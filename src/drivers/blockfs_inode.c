@@ -153,6 +153,19 @@ void inode_touch(struct blockfs *b, struct inode *i, enum inode_time which)
 	inode_set_time(b, i, which, &now);
 }
 
+int inode_changed(struct blockfs *b, uint32_t ino, bool data)
+{
+	struct inode i;
+	int ret = inode_read(b, ino, &i);
+
+	if (ret < 0)
+		return ret;
+	if (data)
+		inode_touch(b, &i, INODE_MTIME);
+	inode_touch(b, &i, INODE_CTIME);
+	return inode_write(b, &i);
+}
+
 static struct timespec get_time(struct blockfs *b, const struct inode *i, enum inode_time which)
 {
 	struct inode copy = *i;

@@ -130,17 +130,6 @@ static int change_parent(struct blockfs *b, uint32_t ino, uint32_t from, uint32_
 	return dir_change(b, ino, "..", to, S_IFDIR) ?: add_links(b, from, -1) ?: add_links(b, to, 1);
 }
 
-static int touch_inode(struct blockfs *b, uint32_t ino)
-{
-	struct inode i;
-	int ret = inode_read(b, ino, &i);
-
-	if (ret < 0)
-		return ret;
-	inode_touch(b, &i, INODE_CTIME);
-	return inode_write(b, &i);
-}
-
 /* May @dir get a directory more? */
 static int check_links(struct blockfs *b, uint32_t dir)
 {
@@ -163,7 +152,7 @@ static int exchange(struct blockfs *b, const struct place *a, const struct place
 		ret = change_parent(b, a->ino, a->dir, z->dir);
 	if (ret == 0 && S_ISDIR(z->mode))
 		ret = change_parent(b, z->ino, z->dir, a->dir);
-	return ret ?: touch_inode(b, a->ino) ?: touch_inode(b, z->ino);
+	return ret ?: inode_changed(b, a->ino, false) ?: inode_changed(b, z->ino, false);
 }
 
 static int check_replace(struct blockfs *b, const struct place *a, const struct place *z)
@@ -195,7 +184,7 @@ static int move(struct blockfs *b, const struct place *a, const struct place *z)
 		ret = change_parent(b, a->ino, a->dir, z->dir);
 	if (ret == 0 && z->ino)
 		ret = drop_link(b, z->ino, z->dir);
-	return ret ?: touch_inode(b, a->ino);
+	return ret ?: inode_changed(b, a->ino, false);
 }
 
 static int rename_place(struct blockfs *b, struct place *a, struct place *z, unsigned flags)

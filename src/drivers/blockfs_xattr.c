@@ -65,17 +65,10 @@ int xattr_list(struct blockfs *b, uint32_t ino, struct text *names)
 
 static int write_attributes(struct blockfs *b, uint32_t ino, struct ext2_xattr_handle *h, int ret)
 {
-	struct inode i;
-
 	if (ret == 0)
 		ret = blockfs_error(ext2fs_xattrs_write(h));
 	ext2fs_xattrs_close(&h);
-	if (ret == 0)
-		ret = inode_read(b, ino, &i);
-	if (ret < 0)
-		return ret;
-	inode_touch(b, &i, INODE_CTIME);
-	return inode_write(b, &i);
+	return ret ?: inode_changed(b, ino, false);
 }
 
 static bool has(struct ext2_xattr_handle *h, const char *name)
