@@ -295,7 +295,7 @@ static void change_dir(struct blockfs *b, uint32_t dir)
 	struct new_inode file = { .mode = S_IFREG | 0644 }, sub = { .mode = S_IFDIR | 0755 };
 	struct new_inode link = { .mode = S_IFLNK | 0777, .target = "/target" };
 	struct dir_list l;
-	uint32_t ino;
+	uint32_t ino = dir;
 
 	blockfs_create(b, dir, "new", &file, &ino);
 	blockfs_create(b, dir, "new dir", &sub, &ino);
