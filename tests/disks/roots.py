@@ -184,6 +184,18 @@ def links_where_disks_are_mounted(case):
     check(case, path)
 
 
+@test("disks", users=("root", "user"))
+def starts_where_a_disk_has_no_directory(case):
+    """The one that weir run was started in is hidden by a disk: the guest starts in /."""
+    guests = have(case)
+    wrap, ids = guests.way
+    where = case.directory(0o755)
+    disks = {"0.image": image(case, "ext4", "16M"), "0.mount": os.path.dirname(where)}
+    argv = wrap + case.run_argv(["/bin/pwd"], guests.options(disks))
+    r = case.command(argv, ids=ids, cwd=where)
+    case.equal("the directory", case.status(r, 0).out, "/\n")
+
+
 @test("disks", users=("root",))
 def devices_on_a_disk_are_none(case):
     """Also where the guest's root is the host's: a node in the image opens nothing."""
