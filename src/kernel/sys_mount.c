@@ -187,6 +187,19 @@ static long mount_disk(struct kernel *k, const struct caller *who, struct mount_
 	return guest_mount(k, who, &gm);
 }
 
+/* Over the host's own user namespace the host opens what a node stands for, and the
+ * guest's disks may have nodes of any device: what it mounts, or mounts in another way,
+ * has none. The guest's own devices are binds. */
+static uint64_t without_devices(const struct kernel *k, const char *type, uint64_t flags)
+{
+	bool fresh = makes_new_mount(flags);
+
+	if (k->cfg->rootless || k->cfg->policy->ns[POLICY_NS_USER].mode == NS_MODE_NEW ||
+	    (!fresh && !(flags & MS_REMOUNT)) || (fresh && streq(type, "devpts")))
+		return flags;
+	return flags | MS_NODEV;
+}
+
 static long do_mount(struct kernel *k, struct call *c, const struct caller *who,
 		     struct mount_args *m)
 {
@@ -219,7 +232,7 @@ static long do_mount(struct kernel *k, struct call *c, const struct caller *who,
 	ret = bound_tmpfs(k, m, flags);
 	if (ret < 0)
 		return ret;
-	act.arg[3] = flags;
+	act.arg[3] = without_devices(k, m->type, flags);
 	set_string(&act, 0, m->source, m->source_len > 0);
 	set_string(&act, 1, m->target, true);
 	set_string(&act, 2, m->type, m->type_len > 0);

@@ -184,6 +184,43 @@ def links_where_disks_are_mounted(case):
     check(case, path)
 
 
+DEVICES = """
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+def mount(source, target, kind, flags, data=None):
+    return "ok" if libc.mount(source, target, kind, flags, data) == 0 else errno.errorcode[ctypes.get_errno()]
+def opened(path):
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+        return "opened"
+    except OSError as e:
+        return errno.errorcode[e.errno]
+REMOUNT, BIND = 32, 4096
+print(opened("/srv/zero"))
+print(mount(None, b"/srv", None, REMOUNT), opened("/srv/zero"))
+print(mount(None, b"/srv", None, REMOUNT | BIND), opened("/srv/zero"))
+open("/tmp/file", "w").close()
+print(mount(b"/srv/zero", b"/tmp/file", None, BIND), mount(None, b"/tmp/file", None, REMOUNT | BIND), opened("/tmp/file"))
+os.mkdir("/tmp/over")
+mount(b"none", b"/tmp/over", b"overlay", 0, b"lowerdir=/srv:/etc")
+print(opened("/tmp/over/zero") in ("EACCES", "ENOENT"), opened("/dev/zero"), opened("/dev/ptmx"))
+"""
+
+
+@test("disks", users=("root",))
+def devices_on_a_disk_are_none_mounted_again(case):
+    """Guest root that is the host's changes the mount, or puts another one over it."""
+    need("debugfs")
+    guests = have(case)
+    data = image(case, "ext4", "16M", "data")
+    case.status(case.command(["/sbin/debugfs", "-w", "-R", "mknod zero c 1 5", data]), 0)
+    for user in ("new", "host"):
+        r = guests.run({"0.image": data, "0.mount": "/srv"}, f"exec python3 -c '{DEVICES}'",
+                       options=("--set", "namespaces.user=" + user))
+        case.equal("user = " + user, r.out.splitlines(), [
+            "EACCES", "ok EACCES", "ok EACCES", "ok ok EACCES", "True opened opened"])
+
+
 @test("disks", users=("root", "user"))
 def starts_where_a_disk_has_no_directory(case):
     """The one that weir run was started in is hidden by a disk: the guest starts in /."""
