@@ -181,7 +181,7 @@ def blockfs_survives_a_kill(case):
         facts = case.stats(p.guest)
         time.sleep(r.random() * 2)
         os.kill(facts["guest"]["kernel_pid"], 9)
-        p.wait(30)
+        p.wait(60)
         again = path + ".again"
         shutil.copy(path, again)
         case.owned(again)

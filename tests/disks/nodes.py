@@ -213,6 +213,6 @@ def killed_with_an_added_disk(case):
     disk(case, "add", p.guest, "1", path)
     case.equal("a write", tell(p, "echo kept | dd of=/dev/ubd1 bs=512 conv=sync,notrunc,fsync 2>/dev/null; echo ok"), "ok")
     os.kill(case.kernel_pid(p.guest), 9)
-    p.wait(20)
+    p.wait(60)
     r = guests.run({"0.image": path}, "head -c 4 /dev/ubd0")
     case.equal("what is there", r.out, "kept")

@@ -333,7 +333,7 @@ def fsync_survives_a_kill(case):
     case.true("no write was counted", one["writes"] > 0 and one["write_bytes"] == 9 * 512)
     case.true("no flush was counted", one["flushes"] > 0)
     os.kill(facts["guest"]["kernel_pid"], 9)
-    p.wait(20)
+    p.wait(60)
     disk(case, "merge", base + ".cow", base + ".out")
     want = bytearray(read(base))
     want[3 * 512:12 * 512] = b"0123456789abcde\n" * (9 * 512 // 16)
@@ -352,7 +352,7 @@ def two_writers(case):
     guests.refused({"5.image": base}, f"disk.5: {base}: in use: another guest reads it")
     guests.run({"0.cow": two, "1.image": base, "1.readonly": "yes"}, "cmp /dev/ubd0 /dev/ubd1")
     case.one_line_error(case.weir("disk", "commit", two), 1, "in use")
-    p.communicate(b"", timeout=20)
+    p.communicate(b"", timeout=60)
     guests.run({"0.cow": one}, "true")
 
 

@@ -467,7 +467,7 @@ class Terminal(terminal.Terminal):
         """Until a program of that name waits in the foreground: what is typed is for it."""
         if not harness.wait_until(lambda: any(
                 (f := harness.stat_fields(pid)) and f[2] == comm and harness.has_the_terminal(pid)
-                for pid in harness.descendants(self.p.pid)), 15):
+                for pid in harness.descendants(self.p.pid)), 60):
             raise Failed(f"no {comm} in the foreground")
 
     def drain(self):

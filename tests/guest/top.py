@@ -67,7 +67,7 @@ def top_json_agrees_with_stats(case):
 def top_shows_who_is_busy(case):
     name = case.detached("/bin/sh", "-c", "sleep 100 & while :; do :; done")
     # A task has a rate when both looks have it; observing begins a moment after init runs.
-    harness.wait_until(lambda: "sleep" in [t["comm"] for t in case.stats(name)["tasks"]])
+    harness.wait_until(lambda: "sleep" in [t["comm"] for t in case.stats(name)["tasks"]], 30)
     got = rounds(case, "-n", "1", "-d", "1", name)[0]
     cpu = {t["comm"]: t["cpu_percent"] for t in got["tasks"] if t["cpu_percent"] is not None}
     case.true(f"the shell runs: {cpu}", cpu.get("sh", 0) > 2)
