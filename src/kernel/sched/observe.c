@@ -159,7 +159,7 @@ static void on_drained(void *ctx, uint64_t now_ns, unsigned n)
 	placement_decide(&s->placement, now_ns);
 	rest_account(s, now_ns, n);
 	since = s->tasks.idle_since_ns;
-	idle = since != 0;
+	idle = since != 0 && !s->rested;
 	changed = idle != s->told_idle;
 	s->told_idle = idle;
 	s->walk_all |= some_are_stale(s, now_ns);

@@ -126,7 +126,12 @@ void rest_begin(struct sched *s)
 	s->rest_over = NULL;
 	s->rests++;
 	tell_begin(s);
+	pthread_mutex_unlock(&s->lock);
 	pthread_mutex_unlock(&s->walk_lock);
+	/* There is nothing to drain, but those who were told that the guest is idle hear
+	 * that this is not known any more. */
+	sleepwake_drain(sw);
+	pthread_mutex_lock(&s->lock);
 }
 
 /* Lock held, and given back meanwhile. */
