@@ -72,6 +72,30 @@ int guest_ask(int sock, const char *cmd, json_t *msg, int *ret_fd)
 	return error ? cmd_fail(1, "%s: %s", cmd, error) : 0;
 }
 
+char *guest_ask_text(const char *cmd, const char *name, json_t *msg)
+{
+	cleanup_fd int sock = guest_connect(cmd, name), fd = -1;
+	size_t size = 4 * 1024 * 1024;
+	char *text;
+	ssize_t n;
+
+	if (sock < 0) {
+		json_decref(msg);
+		return NULL;
+	}
+	if (guest_ask(sock, cmd, msg, &fd))
+		return NULL;
+	text = malloc(size);
+	n = text && fd >= 0 ? host_read(fd, text, size - 1) : -ENOMEM;
+	if (n < 0) {
+		cmd_fail(0, "%s: %s", cmd, strerror(-n));
+		free(text);
+		return NULL;
+	}
+	text[n] = '\0';
+	return text;
+}
+
 int guest_ask_json(const char *name, json_t *msg, unsigned patience_ms, json_t **ret)
 {
 	cleanup_fd int sock = state_connect(name), fd = -1;

@@ -43,4 +43,12 @@ int guest_stats(const char *name, json_t **ret);
 /* Ask and wait for the answer. Return: 0, or 1 after saying what went wrong. */
 int guest_ask(int sock, const char *cmd, json_t *msg, int *ret_fd);
 
+/**
+ * guest_ask_text() - Ask for a text, which comes as a descriptor
+ * @msg: freed
+ *
+ * Return: the text, the caller's to free, or NULL after saying what went wrong.
+ */
+char *guest_ask_text(const char *cmd, const char *name, json_t *msg);
+
 #endif

@@ -18,31 +18,6 @@
 #include "state.h"
 #include "stats_text.h"
 
-/* The text of an answer that came as a descriptor; NULL after saying why. */
-static char *ask_text(const char *cmd, const char *name, json_t *msg)
-{
-	cleanup_fd int sock = guest_connect(cmd, name), fd = -1;
-	size_t size = 4 * 1024 * 1024;
-	char *text;
-	ssize_t n;
-
-	if (sock < 0) {
-		json_decref(msg);
-		return NULL;
-	}
-	if (guest_ask(sock, cmd, msg, &fd))
-		return NULL;
-	text = malloc(size);
-	n = text && fd >= 0 ? host_read(fd, text, size - 1) : -ENOMEM;
-	if (n < 0) {
-		cmd_fail(0, "%s: %s", cmd, strerror(-n));
-		free(text);
-		return NULL;
-	}
-	text[n] = '\0';
-	return text;
-}
-
 /* "NAME" and flags. Return: 0 or EXIT_USAGE. */
 struct guest_args {
 	const char *name;
@@ -135,7 +110,7 @@ int cmd_log(int argc, char **argv)
 	if (parse_args(argc, argv, "[--console] NAME", &a))
 		return EXIT_USAGE;
 	msg = json_pack("{s:s, s:s}", "op", "log", "what", a.console ? "console" : "kernel");
-	text = ask_text("log", a.name, msg);
+	text = guest_ask_text("log", a.name, msg);
 	if (!text)
 		return 1;
 	fputs(text, stdout);
@@ -150,7 +125,7 @@ int cmd_stats(int argc, char **argv)
 
 	if (parse_args(argc, argv, "[--json] NAME", &a))
 		return EXIT_USAGE;
-	text = ask_text("stats", a.name, json_pack("{s:s}", "op", "stats"));
+	text = guest_ask_text("stats", a.name, json_pack("{s:s}", "op", "stats"));
 	if (!text)
 		return 1;
 	if (a.json) {

@@ -141,14 +141,22 @@ static unsigned run(const char *guest, const struct mconsole_plan *plan, struct 
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/* As a client can print it: no NUL, no newline at the end, which it adds itself. */
+/* A byte that a terminal may be sent; those of UTF-8 are. */
+static char printable(unsigned char c)
+{
+	if (c >= ' ' && c != 0x7f)
+		return c;
+	return c == '\n' || c == '\t' ? c : c ? '?' : ' ';
+}
+
+/* As a client can print it: no control characters, which may be the guest's, and no
+ * newline at the end, which it adds itself. */
 static const char *polish(struct output *o, size_t *ret_len)
 {
 	const char *text = o->text;
 
 	for (size_t i = 0; i < o->len; i++)
-		if (!o->text[i])
-			o->text[i] = ' ';
+		o->text[i] = printable(o->text[i]);
 	while (o->len && o->text[o->len - 1] == '\n')
 		o->len--;
 	*ret_len = o->len;

@@ -22,39 +22,26 @@ static int no_answer(const char *guest, int ret)
 	return cmd_fail(1, "%s: the guest does not answer: %s", guest, strerror(-ret));
 }
 
-/* Send @msg, which is freed. Return: the answer, or NULL after saying why there is none. */
-static json_t *ask(const char *guest, json_t *msg)
+/* Send @msg, which is freed. Return: 0, or 1 after saying what went wrong. */
+static int ask(const char *guest, const char *what, json_t *msg)
 {
-	cleanup_fd int sock = guest_connect("mconsole", guest);
-	json_t *answer = NULL;
-	const char *error;
+	cleanup_fd int sock = guest_connect(what, guest);
 
-	if (sock < 0) {
-		json_decref(msg);
-		return NULL;
-	}
-	if (guest_send(sock, msg, NULL, 0) == 0)
-		answer = guest_recv(sock, NULL);
-	error = answer ? json_string_value(json_object_get(answer, "error")) : "the guest has ended";
-	if (!error)
-		return answer;
-	cmd_fail(1, "%s", error);
-	json_decref(answer);
-	return NULL;
+	if (sock >= 0)
+		return guest_ask(sock, what, msg, NULL);
+	json_decref(msg);
+	return 1;
 }
 
 int mconsole_control(const char *guest, const struct mconsole_plan *plan)
 {
-	cleanup_json json_t *answer = ask(guest, json_pack("{s:s, s:i}", "op", plan->argv[0], "patience_ms",
-							   (int)plan->number));
-
-	return answer ? 0 : 1;
+	return ask(guest, plan->argv[0],
+		   json_pack("{s:s, s:i}", "op", plan->argv[0], "patience_ms", (int)plan->number));
 }
 
 static int print_version(const char *guest, const struct mconsole_plan *plan)
 {
-	cleanup_json json_t *answer = ask(guest, json_pack("{s:s}", "op", "uname"));
-	const char *text = json_string_value(json_object_get(answer, "text"));
+	cleanup_free char *text = guest_ask_text("version", guest, json_pack("{s:s}", "op", "uname"));
 
 	if (text)
 		puts(text);
@@ -150,14 +137,11 @@ static int print_stack(const char *guest, const struct mconsole_plan *plan)
 
 static int write_log(const char *guest, const struct mconsole_plan *plan)
 {
-	cleanup_json json_t *answer = NULL;
-
 	/* uml_mconsole ends a text with an empty one. */
 	if (!plan->text[0])
 		return 0;
-	answer = ask(guest, json_pack("{s:s, s:o}", "op", "log", "note",
-				      json_string(plan->text) ?: json_string_nocheck("(text that is no UTF-8)")));
-	return answer ? 0 : 1;
+	return ask(guest, "log", json_pack("{s:s, s:o}", "op", "log", "note",
+					   json_string(plan->text) ?: json_string_nocheck("(text that is no UTF-8)")));
 }
 
 static int go(const char *guest, const struct mconsole_plan *plan)

@@ -7,7 +7,7 @@
  *   {"op":"stats"}                           -> {"ok":true} and a memfd with JSON
  *   {"op":"log"}, {"op":"log","what":"console"}  -> ... a memfd with text
  *   {"op":"log","note":TEXT}                 -> {"ok":true}: lines for the log
- *   {"op":"uname"}                           -> {"ok":true,"text":"Linux NODE RELEASE VERSION MACHINE"}
+ *   {"op":"uname"}                           -> ... "Linux NODE RELEASE VERSION MACHINE"
  *   {"op":"stop","patience_ms":N}, {"op":"kill"}, {"op":"reboot"}  -> {"ok":true}
  *   {"op":"pause","patience_ms":N}           -> {"ok":true} once all is frozen
  *   {"op":"resume"}                          -> {"ok":true}
@@ -84,10 +84,14 @@ static void client_close(struct kernel *k, struct client *c)
 	event_remove(&k->ev, &c->src);
 }
 
+/* @msg is freed. NULL, as json_pack() returns for a text that is no UTF-8: whoever waits
+ * for an answer gets one all the same. */
 static int reply(struct client *c, json_t *msg, int fd)
 {
+	static const char none[] = "{\"error\":\"the answer cannot be had as JSON\"}";
 	cleanup_free char *text = json_dumps(msg, JSON_COMPACT);
-	int ret = text ? host_send(c->src.fd, text, strlen(text), &fd, fd >= 0) : -ENOMEM;
+	int ret = text ? host_send(c->src.fd, text, strlen(text), &fd, fd >= 0) :
+			 host_send(c->src.fd, none, strlen(none), NULL, 0);
 
 	json_decref(msg);
 	return ret;
@@ -211,7 +215,8 @@ static int op_uname(struct kernel *k, struct client *c, json_t *msg, int *fds)
 		return reply_error(c, strerror(-ret));
 	machine_release(k, &u);
 	snprintf(text, sizeof(text), "%s %s %s %s %s", u.sysname, u.nodename, u.release, u.version, u.machine);
-	return reply(c, json_pack("{s:b, s:s}", "ok", 1, "text", text), -1);
+	/* A name of the guest's may be anything, JSON has UTF-8 only. */
+	return reply_text(c, text, strlen(text));
 }
 
 static int op_stop(struct kernel *k, struct client *c, json_t *msg, int *fds)

@@ -33,11 +33,11 @@ for datagram in sys.argv[2:]:
         d = s.recv(4096)
         pieces += 1
         if len(d) != 524:
-            more, text = 0, d.decode()
+            more, text = 0, d.decode(errors="surrogateescape")
             continue
         err, more, n = struct.unpack("III", d[:12])
         assert 0 < n <= 512 and d[12 + n - 1:].count(0) == 524 - 12 - n + 1, d
-        text += d[12:12 + n - 1].decode()
+        text += d[12:12 + n - 1].decode(errors="surrogateescape")
     print(json.dumps([err, pieces, text]), flush=True)
 """
 
@@ -230,6 +230,23 @@ def mconsole_datagrams(case):
                           request("sysrq t").hex()])
     case.true("some of a burst arrived", int(case.status(burst, 0).out) > 3)
     case.equal("version again", ask(case, name, request("version"))[0], version)
+
+
+@test("commands", users=ALL)
+def mconsole_version_of_any_hostname(case):
+    name = case.detached("/bin/sleep", "1000")
+    case.status(case.weir("exec", name, "--", "python3", "-c", r"import socket; socket.sethostname(b'a\xff\x1bb')"), 0)
+    err, pieces, text = ask(case, name, request("version"))[0]
+    case.equal("version", (err, pieces, text.split()[:2]), (0, 1, ["Linux", "a\udcff?b"]))
+
+
+@test("commands", users=("root", "user"))
+def mconsole_answers_have_no_escapes(case):
+    """What the guest says goes to its owner's terminal."""
+    name = case.detached("/bin/sh", "-c", "sleep 1000; :", "a\x1b[2Jb\x7f\r\tä\n")
+    err, pieces, text = ask(case, name, request("proc 1/cmdline"))[0]
+    case.equal("proc", (err, pieces), (0, 1))
+    case.true(f"the arguments: {text!r}", text.endswith(" a?[2Jb??\tä\n "))
 
 
 def stats_text(case, name):
