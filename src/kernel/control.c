@@ -168,7 +168,7 @@ static void log_note(const char *text)
 		size_t len = MIN(strcspn(text, "\n"), sizeof(line) - 1);
 
 		for (size_t i = 0; i < len; i++)
-			line[i] = text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
+			line[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
 		line[len] = '\0';
 		if (len)
 			log_info("mconsole: %s", line);

@@ -108,6 +108,8 @@ def mconsole_stock_client(case):
     case.matches("help", stock.ok("help"), r"(?m)^config ubdN")
     case.equal("log", stock.ok("log a line of ours").strip(), "OK")
     case.matches("weir log", case.weir("log", name).out, r"(?m)mconsole: a line of ours$")
+    stock.ok("log Zeile für uns")
+    case.matches("weir log", case.weir("log", name).out, r"(?m)mconsole: Zeile für uns$")
     case.equal("proc", stock.ok("proc 1/comm"), case.weir("exec", name, "--", "cat", "/proc/1/comm").out.rstrip("\n"))
     stock.err("proc nonsense", "No such file")
     stock.err("proc ../etc/passwd", "below")
