@@ -571,6 +571,18 @@ static void test_apart_when_they_wait_for_their_cpu(void **state)
 	assert_int_equal(placement.ngroups, 0);
 }
 
+/* One sample in which they could, and none that says anything: not two in a row. */
+static void test_a_wait_counts_once(void **state)
+{
+	pair();
+	sample_pair(1, 22 * US, 16 * US, 17 * US);
+	sample_pair(2, 22 * US, 16 * US, 17 * US);
+	for (unsigned i = 0; i < 10; i++)
+		sample_pair(2, 22 * US, 16 * US, 17 * US);
+	assert_int_equal(placement.ngroups, 1);
+	assert_int_equal(placement.ndecisions, 1);
+}
+
 static void test_together_though_one_waits(void **state)
 {
 	pair();
@@ -640,6 +652,7 @@ int main(void)
 		TEST(test_neighbours_are_kept_in_a_rest),
 		TEST(test_neighbours_that_could_work_at_the_same_time),
 		TEST(test_apart_when_they_wait_for_their_cpu),
+		TEST(test_a_wait_counts_once),
 		TEST(test_together_though_one_waits),
 		TEST(test_apart_by_samples),
 		TEST(test_apart_at_the_end_of_a_look),

@@ -475,10 +475,12 @@ void placement_sample(struct task *t, const struct hostproc_slices *sl)
 	uint64_t waited = sl->wait_ns - t->place.sample_wait_ns;
 	uint64_t n = MAX(sl->n - t->place.sample_slices, UINT64_C(1));
 
-	if (t->place.sample_slices && ran >= SAMPLE_RUN_NS) {
+	bool known = t->place.sample_slices && ran >= SAMPLE_RUN_NS;
+
+	if (known)
 		t->place.mean_burst_ns = ran / n;
-		t->place.mean_wait_ns = waited / n;
-	}
+	/* Of this sample or of none: each counts once. */
+	t->place.mean_wait_ns = known ? waited / n : 0;
 	t->place.sample_run_ns = sl->run_ns;
 	t->place.sample_wait_ns = sl->wait_ns;
 	t->place.sample_slices = sl->n;
