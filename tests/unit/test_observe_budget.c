@@ -154,6 +154,19 @@ static void test_time_goes_back(void **state)
 	assert_int_equal(b.left_ns, left);
 }
 
+/* What was paid to attach, the next look has to pay again. */
+static void test_dear_to_attach(void **state)
+{
+	begin();
+	observe_budget_spend(&b, OBSERVE_COST_RECORDS, 2 * OBSERVE_LOOK);
+	observe_budget_spend(&b, OBSERVE_COST_ATTACH, OBSERVE_LOOK);
+	assert_false(observe_budget_dear_to_attach(&b));
+	observe_budget_spend(&b, OBSERVE_COST_ATTACH, 1);
+	assert_true(observe_budget_dear_to_attach(&b));
+	observe_budget_look(&b, now, busy);
+	assert_false(observe_budget_dear_to_attach(&b));
+}
+
 static void test_reasons(void **state)
 {
 	for (int i = 0; i < OBSERVE_NUM_COSTS; i++)
@@ -170,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_many_cpus),
 		cmocka_unit_test(test_who_overspent_waits_longer),
 		cmocka_unit_test(test_time_goes_back),
+		cmocka_unit_test(test_dear_to_attach),
 		cmocka_unit_test(test_reasons),
 	};
 

@@ -78,6 +78,11 @@ void observe_budget_look(struct observe_budget *b, uint64_t now_ns, uint64_t bus
 	memset(b->look_ns, 0, sizeof(b->look_ns));
 }
 
+bool observe_budget_dear_to_attach(const struct observe_budget *b)
+{
+	return b->look_ns[OBSERVE_COST_ATTACH] > OBSERVE_LOOK;
+}
+
 void observe_budget_grant(struct observe_budget *b)
 {
 	b->left_ns = MAX(b->left_ns, (int64_t)OBSERVE_FIRST);

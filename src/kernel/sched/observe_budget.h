@@ -78,6 +78,10 @@ uint64_t observe_budget_wait(const struct observe_budget *b);
 /* The guest is observed (again) from now on. */
 void observe_budget_look(struct observe_budget *b, uint64_t now_ns, uint64_t busy_ns);
 
+/* Was this look dear because of what it cost to attach? So will the next be, whatever has
+ * changed in the guest, and has to be earned. */
+bool observe_budget_dear_to_attach(const struct observe_budget *b);
+
 /* The next look need not wait until it is earned: it may cost what the first may. */
 void observe_budget_grant(struct observe_budget *b);
 

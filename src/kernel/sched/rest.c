@@ -16,6 +16,7 @@
  *     the guest has become calm (it may even be idle), or tasks switch that did
  *     not when it was last observed (they may be a pair).
  */
+#include <assert.h>
 #include <errno.h>
 
 #include "kernel/hostproc.h"
@@ -35,7 +36,9 @@
 #define STRANGE_SWITCH_NS 500000	/* and so often: a pair loses a tenth of a CPU by it */
 #define EARLY_WAIT_NS 250000000	/* from one early end to the next; doubles with each ... */
 #define EARLY_WAIT_MAX_NS 8000000000
-#define EARLY_FORGET_NS 10000000000	/* ... that comes within this of the last */
+#define EARLY_FORGET_NS 20000000000	/* ... that comes within this of the last */
+/* Two walks judge, so the end of a wait may be seen as late as that. */
+static_assert(EARLY_FORGET_NS > EARLY_WAIT_MAX_NS + 2 * REST_WALK_NS, "the longest wait is forgotten at once");
 
 uint64_t sched_busy_ns(const struct sched *s, uint64_t now)
 {
@@ -221,6 +224,8 @@ void rest_judge(struct sched *s)
 	s->judged = now;
 	/* Not by a host without CONFIG_SCHED_INFO. */
 	if (!told || !last.ns || rest_is_over(s))
+		return;
+	if (observe_budget_dear_to_attach(&s->budget))
 		return;
 	if (strange)
 		end_early(s, "tasks switch that did not when it began", now.ns);
