@@ -155,7 +155,7 @@ static void on_drained(void *ctx, uint64_t now_ns, unsigned n)
 	if (!s->draining)
 		pthread_mutex_lock(&s->lock);
 	look_after_ended(s, now_ns);
-	rest_look_at_groups(s, now_ns);
+	rest_look_at_group(s, now_ns);
 	placement_decide(&s->placement, now_ns);
 	rest_account(s, now_ns, n);
 	since = s->tasks.idle_since_ns;

@@ -247,10 +247,26 @@ static void look_at_members(struct sched *s, struct task_group *g, uint64_t now)
 	placement_sampled(g, now);
 }
 
-void rest_look_at_groups(struct sched *s, uint64_t now)
+static bool is_due(const struct task_group *g, uint64_t now)
+{
+	return now - g->sampled_ns >= PLACEMENT_SAMPLE_NS;
+}
+
+void rest_look_at_group(struct sched *s, uint64_t now)
+{
+	struct task_group *oldest = s->placement.group;
+
+	for (struct task_group *g = oldest; g; g = g->next)
+		if (g->sampled_ns < oldest->sampled_ns)
+			oldest = g;
+	if (oldest && is_due(oldest, now))
+		look_at_members(s, oldest, now);
+}
+
+static void look_at_groups(struct sched *s, uint64_t now)
 {
 	for (struct task_group *g = s->placement.group; g; g = g->next)
-		if (now - g->sampled_ns >= PLACEMENT_SAMPLE_NS)
+		if (is_due(g, now))
 			look_at_members(s, g, now);
 }
 
@@ -259,6 +275,6 @@ void rest_look(struct sched *s)
 	uint64_t now = host_now();
 
 	s->walk_all |= now - s->judged.ns >= walk_pause(s);
-	rest_look_at_groups(s, now);
+	look_at_groups(s, now);
 	placement_decide(&s->placement, now);
 }

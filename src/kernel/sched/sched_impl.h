@@ -123,7 +123,7 @@ void rest_judge(struct sched *s);		/* behind a walk of all: need it go on? */
 bool rest_is_over(const struct sched *s);
 uint64_t rest_next_look(const struct sched *s);	/* ns until the worker has something to do */
 void rest_look(struct sched *s);
-void rest_look_at_groups(struct sched *s, uint64_t now_ns);	/* in /proc, seldom; observed or not */
+void rest_look_at_group(struct sched *s, uint64_t now_ns);	/* in /proc: at one that is due */
 uint64_t sched_busy_ns(const struct sched *s, uint64_t now_ns);	/* of all CPUs */
 
 /* walk.c */
