@@ -18,6 +18,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "kernel/hostproc.h"
 #include "kernel/log.h"
@@ -100,6 +101,14 @@ static void tell_begin(const struct sched *s)
 			 observe_cost_str[s->rest_reason]);
 }
 
+/* It is tried again and again: once a rest is enough. */
+static void tell_refused(struct sched *s, int err)
+{
+	if (!s->rest_refused && worth_a_line(s->rests))
+		log_warn("sched: rest %u goes on: %s", s->rests, strerror(-err));
+	s->rest_refused = true;
+}
+
 /* Nobody attaches while we detach: those who do hold walk_lock. */
 void rest_begin(struct sched *s)
 {
@@ -127,6 +136,7 @@ void rest_begin(struct sched *s)
 	s->unseen_based = false;
 	s->judged.ns = 0;
 	s->rest_over = NULL;
+	s->rest_refused = false;
 	s->rests++;
 	tell_begin(s);
 	pthread_mutex_unlock(&s->lock);
@@ -148,6 +158,7 @@ void rest_end(struct sched *s)
 	pthread_mutex_lock(&s->lock);
 	now = host_now();
 	if (ret < 0) {
+		tell_refused(s, ret);
 		s->rest_until_ns = now + REST_AGAIN_NS;
 		return;
 	}

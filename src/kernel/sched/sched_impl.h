@@ -80,6 +80,7 @@ struct sched {
 	unsigned rests;
 	enum observe_cost rest_reason;	/* of the last */
 	struct calm_sample judged;	/* at the last rest_judge(); .ns 0: none in this rest */
+	bool rest_refused;		/* the host did not let us end it */
 	const char *rest_over;		/* why it ended early; NULL: it did not */
 	uint64_t early_ns, early_wait_ns;	/* when the last did, and how long none may from then */
 	unsigned early;
