@@ -167,27 +167,27 @@ static const char *polish(struct output *o, size_t *ret_len)
 	return text;
 }
 
-static void answer_output(const struct mconsole_client *c, const char *guest, const struct mconsole_plan *plan)
+static void answer_output(const struct mconsole_client *c, const char *guest, const struct mconsole_plan *plan,
+			  struct output *o)
 {
-	static struct output o;
-	unsigned err = run(guest, plan, &o);
+	unsigned err = run(guest, plan, o);
 	const char *text;
 	size_t len;
 
-	text = polish(&o, &len);
-	if (o.late) {
+	text = polish(o, &len);
+	if (o->late) {
 		text = "no answer within a minute";
 		len = strlen(text);
 	} else if (err == 0 && len == 0) {
 		text = plan->how == MCONSOLE_WEIR ? plan->text : "";
 		len = strlen(text);
 	}
-	mconsole_reply(c, text, len, err ?: o.cut || o.late);
+	mconsole_reply(c, text, len, err ?: o->cut || o->late);
 }
 
 void mconsole_answer(const struct mconsole_client *c, const char *guest, const struct mconsole_plan *plan)
 {
-	static struct output unheard;
+	static struct output o;	/* too large for a stack; a worker does one thing */
 
 	switch (plan->how) {
 	case MCONSOLE_SAY:
@@ -197,12 +197,12 @@ void mconsole_answer(const struct mconsole_client *c, const char *guest, const s
 	case MCONSOLE_CONTROL:
 		/* Its guest may end before the client could hear of it. */
 		mconsole_reply(c, "", 0, 0);
-		run(guest, plan, &unheard);
+		run(guest, plan, &o);
 		break;
 	case MCONSOLE_WEIR:
 	case MCONSOLE_FACT:
 	case MCONSOLE_INTERRUPT:
-		answer_output(c, guest, plan);
+		answer_output(c, guest, plan, &o);
 		break;
 	}
 }

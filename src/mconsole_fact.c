@@ -10,6 +10,7 @@
 #include "client.h"
 #include "cmd.h"
 #include "kernel/cleanup.h"
+#include "kernel/hostproc.h"
 #include "kernel/util.h"
 #include "mconsole_serve.h"
 #include "passthrough/hostcall.h"
@@ -99,19 +100,16 @@ static long find_process(json_t *stats, unsigned pid)
 	return 0;
 }
 
-/* Is it still the one that was meant? Its innermost number is the last, proc_pid_status(5). */
+/* Is it still the one that was meant? */
 static bool is_process(int dir, unsigned pid)
 {
-	char text[8192], *line, *end;
+	struct hostproc_status st;
+	char text[16384];
 
 	if (host_read_file(dir, "status", text, sizeof(text)) <= 0)
 		return false;
-	line = strstr(text, "\nNSpid:");
-	end = line ? strchr(line + 1, '\n') : NULL;
-	if (!end)
-		return false;
-	*end = '\0';
-	return strtoul(strrchr(line, '\t') + 1, NULL, 10) == pid;
+	hostproc_parse_status(text, &st);
+	return st.guest_tid == (pid_t)pid;
 }
 
 static int print_stack(const char *guest, const struct mconsole_plan *plan)

@@ -132,16 +132,14 @@ void sched_enter(struct kernel *k)
 		host_cpus_set(0, &k->sched->vcpus.all);
 }
 
-#define MAX_ROOTS 256
-
 int sched_walk(struct kernel *k, void (*visit)(void *ctx, pid_t pid, pid_t tid), void *ctx)
 {
 	struct sched *s = k->sched;
-	pid_t root[MAX_ROOTS];
+	pid_t root[SCHED_MAX_ROOTS];
 	unsigned n;
 
 	pthread_mutex_lock(&s->lock);
-	n = MIN(s->nroots, MAX_ROOTS);
+	n = s->nroots;
 	memcpy(root, s->root, n * sizeof(*root));
 	pthread_mutex_unlock(&s->lock);
 	return hostproc_walk(root, n, visit, ctx);
