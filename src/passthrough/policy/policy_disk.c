@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy_disk.c - the sections [disk.0], [disk.1] ..., and a root that is on one
- *
- * --set writes disk.0.image: there the section is "disk" and the key "0.image".
  */
 #include <errno.h>
 #include <limits.h>
@@ -18,31 +16,13 @@
 #define RAM_UNIT 4096
 #define RAM_MAX (INT64_MAX / 4 / POLICY_MAX_DISKS)	/* of one disk: of all of them it is a number still */
 
-/* "N" or "N.KEY". Return: -1 if it is none, *rest behind it. */
-static int disk_number(const char *s, const char **rest)
-{
-	size_t len = strspn(s, "0123456789");
-	int n = 0;
-
-	if (len == 0 || len > 2 || (len == 2 && s[0] == '0'))
-		return -1;
-	for (size_t i = 0; i < len; i++)
-		n = 10 * n + (s[i] - '0');
-	*rest = s + len;
-	return n < POLICY_MAX_DISKS ? n : -1;
-}
+static const struct numbered disks = {
+	.section = "disk", .noun = "disk", .example = "image", .max = POLICY_MAX_DISKS,
+};
 
 int policy_disk_section(struct loader *ld, const struct policy_pos *pos, const char *name)
 {
-	const char *rest = "x";
-
-	/* Of --set: policy_disk_apply() looks at the number. */
-	if (streq(name, "disk") && pos->line == 0)
-		return 0;
-	if (str_starts(name, "disk.") && disk_number(name + strlen("disk."), &rest) >= 0 && !*rest)
-		return 0;
-	return policy_fail(ld->err, pos, "[%s] is no disk; write [disk.0] to [disk.%d]", name,
-			   POLICY_MAX_DISKS - 1);
+	return policy_numbered_section(ld, &disks, pos, name);
 }
 
 /* In a file a path is absolute: nobody knows where weir will be run. */
@@ -183,17 +163,14 @@ static const struct {
 
 int policy_disk_apply(struct loader *ld, const struct policy_entry *e)
 {
-	const char *rest = NULL, *key = e->key;
-	bool set = streq(e->section, "disk");
-	int n = disk_number(set ? e->key : e->section + strlen("disk."), &rest);
+	const char *key;
+	int n = policy_numbered_key(ld, &disks, e, &key);
 	struct near_word near;
 	struct policy_disk *d;
 	char hint[64];
 
-	if (set && (n < 0 || *rest != '.'))
-		return FAIL(ld, e, "disk.%s is no key of a disk; write disk.0.image and the like", e->key);
-	if (set)
-		key = rest + 1;
+	if (n < 0)
+		return n;
 	d = &ld->p->disk[n];
 	if (!d->used)
 		*d = (struct policy_disk){ .used = true, .direct = true, .depth = POLICY_DISK_DEPTH };
@@ -246,7 +223,7 @@ int policy_root_disk(const char *root, unsigned *disk, unsigned *part)
 
 	if (!root || !str_starts(root, "disk:"))
 		return 0;
-	n = disk_number(root + strlen("disk:"), &rest);
+	n = policy_number(root + strlen("disk:"), POLICY_MAX_DISKS, &rest);
 	if (n < 0)
 		return -EINVAL;
 	if (*rest == 'p' && rest[1] >= '1' && rest[1] <= '9' && strspn(rest + 1, "0123456789") < 4)

@@ -12,6 +12,7 @@
  * policy_travel.c those of [time] about time travel
  * policy_disk.c  those of [disk.N]
  * policy_net.c   those of [net.N]
+ * policy_numbered.c the N of both
  * policy_ids.c  the rules that ids of the guest's own bring
  * policy_value.c numbers, sizes, durations, constants, errno names, near words
  */
@@ -103,6 +104,23 @@ int policy_set_idle(struct loader *ld, const struct policy_entry *e);
 int policy_set_cpu(struct loader *ld, const struct policy_entry *e);
 int policy_set_calendar(struct loader *ld, const struct policy_entry *e);
 int policy_set_stamps(struct loader *ld, const struct policy_entry *e);
+
+/* Sections with a number. */
+struct numbered {
+	const char *section, *noun;	/* "disk"; what one is, "network device" */
+	const char *example;		/* a key */
+	int max;			/* how many there may be, up to 100 */
+};
+
+/* Return: the number at the begin of @s, below @max, *rest behind it; -1 if there is none. */
+int policy_number(const char *s, int max, const char **rest);
+
+int policy_numbered_section(struct loader *ld, const struct numbered *t, const struct policy_pos *pos,
+			    const char *name);
+
+/* The number that an entry is of, and its key without it. */
+int policy_numbered_key(struct loader *ld, const struct numbered *t, const struct policy_entry *e,
+			const char **ret_key);
 
 /* [disk.N]: is that a section, its keys, what it needs when all is read, as written. */
 int policy_disk_section(struct loader *ld, const struct policy_pos *pos, const char *name);

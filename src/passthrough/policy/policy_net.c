@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy_net.c - the sections [net.0], [net.1] ...
- *
- * --set writes net.0.address: there the section is "net" and the key "0.address".
  */
 #include <ctype.h>
 #include <errno.h>
@@ -20,24 +18,13 @@ const char *const policy_net_backend_str[NUM_NET_BACKENDS] = {
 	[NET_NONE] = "none", [NET_VETH] = "veth",
 };
 
-/* Return: -1 if @s does not begin with a number that a device can have, *rest behind it. */
-static int net_number(const char *s, const char **rest)
-{
-	*rest = s + 1;
-	return s[0] >= '0' && s[0] < '0' + POLICY_MAX_NETS ? s[0] - '0' : -1;
-}
+static const struct numbered nets = {
+	.section = "net", .noun = "network device", .example = "address", .max = POLICY_MAX_NETS,
+};
 
 int policy_net_section(struct loader *ld, const struct policy_pos *pos, const char *name)
 {
-	const char *rest = "x";
-
-	/* Of --set: policy_net_apply() looks at the number. */
-	if (streq(name, "net") && pos->line == 0)
-		return 0;
-	if (str_starts(name, "net.") && net_number(name + strlen("net."), &rest) >= 0 && !*rest)
-		return 0;
-	return policy_fail(ld->err, pos, "[%s] is no network device; write [net.0] to [net.%d]", name,
-			   POLICY_MAX_NETS - 1);
+	return policy_numbered_section(ld, &nets, pos, name);
 }
 
 /* The host takes more; these need no quoting anywhere, and no pattern is among them. */
@@ -211,17 +198,14 @@ static const struct {
 
 int policy_net_apply(struct loader *ld, const struct policy_entry *e)
 {
-	const char *rest = NULL, *key = e->key;
-	bool set = streq(e->section, "net");
-	int i = net_number(set ? e->key : e->section + strlen("net."), &rest);
+	const char *key;
+	int i = policy_numbered_key(ld, &nets, e, &key);
 	struct near_word near;
 	struct policy_net *n;
 	char hint[64];
 
-	if (set && (i < 0 || *rest != '.'))
-		return FAIL(ld, e, "net.%s is no key of a network device; write net.0.address and the like", e->key);
-	if (set)
-		key = rest + 1;
+	if (i < 0)
+		return i;
 	n = &ld->p->net[i];
 	n->used = true;
 	n->pos = e->pos;
