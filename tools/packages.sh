@@ -43,7 +43,15 @@ apt_install()
 		apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
-# Install what is missing of "$@". Return: 1 if that cannot be done.
+# The packages of "$@" that apt can install; not every distribution has each.
+known_packages()
+{
+	for name; do
+		LC_ALL=C apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [^(]' && echo "$name"
+	done
+}
+
+# Install what is missing of "$@". Return: 1 if that cannot be done for all.
 install_packages()
 {
 	if ! command -v dpkg-query >/dev/null; then
@@ -59,9 +67,12 @@ install_packages()
 	# shellcheck disable=SC2086
 	apt_install $missing >/dev/null 2>&1 && return 0
 	as_root apt-get update -qq </dev/null || return 1
+	# shellcheck disable=SC2046,SC2086
+	apt_install $(known_packages $missing) >/dev/null
 	# shellcheck disable=SC2086
-	apt_install $missing >/dev/null && return 0
-	echo "$me: not all could be installed: $missing" >&2
+	missing=$(missing_packages $missing | tr '\n' ' ')
+	[ -n "$missing" ] || return 0
+	echo "$me: could not be installed: $missing" >&2
 	return 1
 }
 
