@@ -3,8 +3,10 @@
  * eat.c - eat MIB: allocate, write, say "ready N"; at a line of input give it
  * back and say "freed"; end with the input. N is what was had of MIB.
  *
- * eat MIB bomb: 40 children each of which eats as much.
+ * eat MIB bomb: 40 children each of which eats as much. They end with their parent.
  */
+#include <sys/prctl.h>
+
 #include "../guest/t.h"
 
 #define MIB (1ul << 20)
@@ -42,6 +44,7 @@ static size_t bomb(size_t mib, char **v)
 		pid_t pid = fork();
 
 		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			eat(mib, v);
 			if (write(told[1], "", 1) == 1)
 				pause();

@@ -371,7 +371,8 @@ def strict_holds_against_a_fork_bomb(case):
     used = anonymous(case, name)
     case.true(f"the host counts {used >> 20} of 128 MiB", 60 * MIB < used <= 128 * MIB)
     p.kill()
-    case.status(case.weir("exec", name, "--", "/bin/true"), 0)
+    case.true("when it has ended there is room again",
+              wait_until(lambda: case.weir("exec", name, "--", "/bin/true").status == 0, 20))
 
 
 @test("memory", users=("root", "user"), programs=("memory/bss",))
