@@ -35,28 +35,25 @@ static int unknown_cap(struct loader *ld, const struct policy_entry *e, const ch
 static int read_caps(struct loader *ld, const struct policy_entry *e, uint64_t *ret, bool *ret_add)
 {
 	const uint64_t all = BIT(CAP_LAST_CAP + 1) - 1;
-	const char *s = e->value + strspn(e->value, " \t,");
-	bool plus = *s == '+';
+	const char *s = e->value;
+	bool plus = s[strspn(s, " \t,")] == '+';
+	char listed[40];
+	size_t len;
 
 	*ret = 0;
 	*ret_add = plus;
-	for (; *s; s += strspn(s, " \t,")) {
-		char word[40] = "", full[48];
+	while ((len = policy_next_word(&s, listed, sizeof(listed)))) {
+		char *word = listed + (*listed == '+'), full[48];
 		cap_value_t cap;
-		size_t len;
 
-		if (*s == '+' && !plus)
+		if (*listed == '+' && !plus)
 			return FAIL(ld, e, "a '+' in the middle of a list; write it before the first name");
-		s += *s == '+';
-		len = strcspn(s, " \t,");
-		snprintf(word, sizeof(word), "%.*s", (int)len, s);
-		s += len;
 		for (char *c = word; *c; c++)
 			*c = tolower((unsigned char)*c);
 		snprintf(full, sizeof(full), "%s%s", str_starts(word, "cap_") ? "" : "cap_", word);
 		if (streq(word, "all"))
 			*ret |= all;
-		else if (!streq(word, "none") && len < sizeof(word) && isalpha((unsigned char)*word) &&
+		else if (!streq(word, "none") && len < sizeof(listed) && isalpha((unsigned char)*word) &&
 			 cap_from_name(full, &cap) == 0)
 			*ret |= BIT(cap);
 		else if (!streq(word, "none"))

@@ -95,25 +95,13 @@ static int set_mac(struct loader *ld, const struct policy_entry *e, struct polic
 	return 0;
 }
 
-/* The next word of a list with blanks, tabs or commas between. Return: its length, 0 at the end. */
-static size_t next_word(const char **s, char *word, size_t size)
-{
-	size_t len;
-
-	*s += strspn(*s, " \t,");
-	len = strcspn(*s, " \t,");
-	snprintf(word, size, "%.*s", (int)len, *s);
-	*s += len;
-	return len;
-}
-
 static int set_address(struct loader *ld, const struct policy_entry *e, struct policy_net *n)
 {
 	const char *s = e->value;
 	char word[INET_TEXT_SIZE];
 
 	n->naddresses = 0;
-	for (size_t len; (len = next_word(&s, word, sizeof(word)));) {
+	for (size_t len; (len = policy_next_word(&s, word, sizeof(word)));) {
 		struct inet_prefix a;
 
 		if (len >= sizeof(word) || !strchr(word, '/') || inet_parse(word, &a) < 0 || !a.bits ||
@@ -148,7 +136,7 @@ static int set_gateway(struct loader *ld, const struct policy_entry *e, struct p
 
 	memset(n->gateway, 0, sizeof(n->gateway));
 	n->gateway_pos = e->pos;
-	for (size_t len; (len = next_word(&s, word, sizeof(word)));) {
+	for (size_t len; (len = policy_next_word(&s, word, sizeof(word)));) {
 		struct inet_prefix a, *g = n->gateway;
 
 		if (len >= sizeof(word) || strchr(word, '/') || inet_parse(word, &a) < 0 || !inet_of_host(&a))
@@ -170,8 +158,8 @@ static int set_routes(struct loader *ld, const struct policy_entry *e, struct po
 
 	n->nroutes = 0;
 	n->routes_pos = e->pos;
-	for (size_t len; (len = next_word(&s, dest, sizeof(dest)));) {
-		size_t more = next_word(&s, via, sizeof(via));
+	for (size_t len; (len = policy_next_word(&s, dest, sizeof(dest)));) {
+		size_t more = policy_next_word(&s, via, sizeof(via));
 		struct inet_route r;
 
 		if (len >= sizeof(dest) || more >= sizeof(via) || !strchr(dest, '/') || strchr(via, '/') ||

@@ -127,6 +127,17 @@ int policy_parse_duration(const char *s, int64_t *ret_ns)
 	return ret;
 }
 
+size_t policy_next_word(const char **s, char *word, size_t size)
+{
+	size_t len;
+
+	*s += strspn(*s, " \t,");
+	len = strcspn(*s, " \t,");
+	snprintf(word, size, "%.*s", (int)len, *s);
+	*s += len;
+	return len;
+}
+
 const char *policy_errno_name(int err)
 {
 	return err > 0 ? strerrorname_np(err) : NULL;
