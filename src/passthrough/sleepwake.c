@@ -94,13 +94,19 @@ static void attachment_free(struct attachment *a, unsigned n)
 	free(a);
 }
 
-/* End the observer's sleep. active_ns has been set before. */
-static void kick(struct sleepwake *sw)
+/* End the observer's sleep, of whatever kind. */
+static void wake_observer(struct sleepwake *sw)
 {
 	uint64_t one = 1;
 
+	host_write(sw->kick, &one, sizeof(one));
+}
+
+/* The same, if it sleeps until there is news. active_ns has been set before. */
+static void kick(struct sleepwake *sw)
+{
 	if (atomic_exchange(&sw->asleep, false))
-		host_write(sw->kick, &one, sizeof(one));
+		wake_observer(sw);
 }
 
 int sleepwake_attach(struct sleepwake *sw, pid_t tid)
@@ -395,14 +401,6 @@ static int observer_start(struct sleepwake *sw)
 	if (sw->start_result < 0)
 		pthread_join(sw->thread, NULL);
 	return sw->start_result;
-}
-
-/* End the observer's sleep, of whatever kind. */
-static void wake_observer(struct sleepwake *sw)
-{
-	uint64_t one = 1;
-
-	host_write(sw->kick, &one, sizeof(one));
 }
 
 /* The observer has nobody to wait for but us. */
