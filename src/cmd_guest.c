@@ -259,7 +259,7 @@ int cmd_version(int argc, char **argv)
 #if !HAVE_NCURSES
 		"screen of weir top (ncurses)",
 #endif
-		"net backends",
+		"net backend tap", "net backend vde", "net backend switch", "net backend user",
 	};
 
 	if (argc == 2 && streq(argv[1], "--json")) {
